@@ -1,0 +1,1 @@
+"""What every domain may use: the clock, faults, bounded collections. Knows nothing of Matrix."""
