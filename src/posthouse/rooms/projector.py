@@ -34,6 +34,7 @@ _log = structlog.get_logger(__name__)
 
 NAME: Final = "memberships"
 _ROWS_PER_READ: Final = 500
+_CURSOR_EVERY: Final = 10_000
 _WAIT_S: Final = 5.0
 _RETRY_S: Final = 0.5
 
@@ -50,6 +51,7 @@ class MembershipProjector:
         self._room_streams = room_streams
         self._user_streams = user_streams
         self._reached: dict[int, int] = {}
+        self._stored: dict[int, int] = {}
         self._targets: dict[int, int] = {}
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
@@ -64,6 +66,7 @@ class MembershipProjector:
                 for target in self._user_streams.streams.ids
             ]
             self._reached[source] = min(row[0] if row else 0 for row in cursors)
+            self._stored[source] = self._reached[source]
             self._targets[source] = self._room_streams.head(source)
         self._wake.set()
 
@@ -123,6 +126,19 @@ class MembershipProjector:
                 await self._project(source, stream, of_stream)
             self._reached[source] = reached
             self._moved.set()
+        if self._reached[source] - self._stored[source] > _CURSOR_EVERY:
+            await self._store_cursors(source)
+
+    async def _store_cursors(self, source: int) -> None:
+        """Moves the cursors of streams whose people had no change, so that a start reads little."""
+        reached = self._reached[source]
+        for target in self._user_streams.streams.ids:
+
+            async def work(write: Write, target: int = target) -> None:
+                await write.execute(SET_USER_CURSOR, NAME, source, target, reached)
+
+            await self._user_streams.write_stream(target, work)
+        self._stored[source] = reached
 
     async def _project(self, source: int, target: int, changes: Sequence[_Change]) -> None:
         async def work(write: Write) -> None:
