@@ -74,7 +74,9 @@ def check_wish(wish: Wish) -> None:
 
 def create_content(wish: Wish, creator: UserId, version: RoomVersion) -> dict[str, Any]:
     """The content of `m.room.create`."""
-    content = {k: v for k, v in wish.creation_content.items() if k not in ("room_version", "creator")}
+    content = {
+        k: v for k, v in wish.creation_content.items() if k not in ("room_version", "creator")
+    }
     content["room_version"] = version.identifier
     if version.creator_in_content:
         content["creator"] = creator
@@ -97,9 +99,7 @@ def first_drafts(
     """Everything after the create event, up to the invites."""
     given = {(s.type, s.state_key): s for s in wish.initial_state}
     yield Draft("m.room.member", creator, member_content("join", profile), creator)
-    yield Draft(
-        "m.room.power_levels", creator, _power_levels(wish, creator, version), ""
-    )
+    yield Draft("m.room.power_levels", creator, _power_levels(wish, creator, version), "")
     join_rule, visibility, guests = _PRESETS[wish.preset]
     defaults = {
         "m.room.join_rules": {"join_rule": join_rule},

@@ -45,9 +45,7 @@ class DeviceNotes:
                     continue
                 room = await self._memory.get(pointer.room_id)
                 if room is not None and room.current(*_ENCRYPTION) is not None:
-                    await self._room_streams.submit(
-                        room.stream, partial(self._note, room, user_id)
-                    )
+                    await self._room_streams.submit(room.stream, partial(self._note, room, user_id))
 
     def _note(self, room: Room, user_id: UserId, batch: Batch) -> None:
         position = batch.take_position()

@@ -5,6 +5,9 @@ from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 
+import orjson
+from msgspec import structs
+
 from posthouse.matrix import (
     EventId,
     EventView,
@@ -31,7 +34,7 @@ from posthouse.rooms.store import (
     pack_positions,
     short_hash,
 )
-from posthouse.rooms.wire import base_bytes, room_field
+from posthouse.rooms.wire import base_bytes
 from posthouse.streams import Batch, row_id
 
 _SIGNATURE_ALLOWANCE: Final = 256
@@ -104,9 +107,7 @@ def build_pdu(
     content_hash = sha256(encoded).digest()
     pdu["hashes"] = {"sha256": encode_base64(content_hash)}
     event_hash = reference_hash(pdu, version)
-    return Built(
-        event_id_of(event_hash), event_hash, content_hash, encode_parsed(draft.content)
-    )
+    return Built(event_id_of(event_hash), event_hash, content_hash, encode_parsed(draft.content))
 
 
 class Appender:
@@ -131,9 +132,7 @@ class Appender:
                 and replaced.content == draft.content
             ):
                 return replaced.event
-        types = auth_types(
-            draft.type, draft.sender, draft.state_key, draft.content, room.version
-        )
+        types = auth_types(draft.type, draft.sender, draft.state_key, draft.content, room.version)
         auth = [found for key in types if (found := state.get(*key)) is not None]
         is_create = draft.type == "m.room.create"
         authorise(
@@ -228,9 +227,7 @@ class Appender:
         pending.head = Head(position, built.event_id, head.depth + 1, ts)
         state_event: StateEvent | None = None
         if draft.state_key is not None:
-            state_event = StateEvent(
-                position, built.event_id, draft.sender, draft.content, event
-            )
+            state_event = StateEvent(position, built.event_id, draft.sender, draft.content, event)
             pending.state[draft.type, draft.state_key] = state_event
             membership = state_event.membership if draft.type == "m.room.member" else None
             batch.upsert(
@@ -271,30 +268,16 @@ class Appender:
 
 def pruned(version: RoomVersion, target: Event) -> bytes:
     """What redaction leaves of an event's content."""
-    from orjson import loads  # noqa: PLC0415
-
-    left = redact({"type": target.type, "content": loads(target.content)}, version)
+    left = redact({"type": target.type, "content": orjson.loads(target.content)}, version)
     return encode_parsed(left["content"])
-
-
-def redaction_text(room: Room, redaction: Event) -> bytes:
-    """The redaction as `unsigned.redacted_because` shows it."""
-    return redaction.base + room_field(room.room_id) + b"}"
 
 
 def pruned_state(standing: StateEvent, content: bytes) -> StateEvent:
     """A state event after its redaction."""
-    from orjson import loads  # noqa: PLC0415
-
-    return StateEvent(
-        standing.position, standing.event_id, standing.sender, loads(content), standing.event
-    )
+    return structs.replace(standing, content=orjson.loads(content))
 
 
 def _may_redact(room: Room, state: PendingState, draft: Draft, target: Event) -> None:
     """Own events always, others' with the room's `redact` level."""
-    if target.sender == draft.sender:
-        return
-    levels = state.power_levels()
-    if levels.of_user(draft.sender) < levels.redact:
+    if not state.power_levels().may_redact(draft.sender, target.sender):
         raise Forbidden("You may redact only your own messages in this room.")

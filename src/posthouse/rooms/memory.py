@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import orjson
+from msgspec import structs
 
 from posthouse.matrix import ROOM_VERSIONS, RoomId
 from posthouse.rooms import store
@@ -50,7 +51,11 @@ Listener = Callable[[int, dict[Room, list[Entry]]], None]
 def state_event(event: Event) -> StateEvent:
     """A state event from its row."""
     return StateEvent(
-        event.position, event.event_id, event.sender, orjson.loads(event.content), event
+        sender=event.sender,
+        content=orjson.loads(event.content),
+        event_id=event.event_id,
+        position=event.position,
+        event=event,
     )
 
 
@@ -282,9 +287,7 @@ class RoomMemory:
         self._tails[room.stream].append(note)
         self._tell(room, note)
 
-    def apply_redaction(
-        self, room: Room, redaction: Event, target: Event, content: bytes
-    ) -> None:
+    def apply_redaction(self, room: Room, redaction: Event, target: Event, content: bytes) -> None:
         """A redaction's target was pruned in storage; now it is in memory."""
         because = redaction.base + room_field(room.room_id) + b"}"
         seen = [target]
@@ -292,12 +295,8 @@ class RoomMemory:
         seen += [entry for entry in held or () if isinstance(entry, Event)]
         standing = room.state.get((target.type, target.state_key or ""))
         if target.state_key is not None and standing and standing.position == target.position:
-            room.state[target.type, target.state_key] = StateEvent(
-                standing.position,
-                standing.event_id,
-                standing.sender,
-                orjson.loads(content),
-                standing.event,
+            room.state[target.type, target.state_key] = structs.replace(
+                standing, content=orjson.loads(content)
             )
             room.serial += 1
             seen.append(standing.event)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from posthouse.matrix import EventId, RoomId, UserId
+from posthouse.matrix import AuthStateEvent, EventId, RoomId, UserId
 
 JsonObject = Mapping[str, Any]
 
@@ -83,14 +83,10 @@ class DeviceNote:
 Entry = Event | DeviceNote
 
 
-@dataclass(slots=True, frozen=True)
-class StateEvent:
-    """A state event as the rules of authorisation read it."""
+class StateEvent(AuthStateEvent, frozen=True):
+    """A state event as the rules of authorisation read it, and where it stands."""
 
     position: int
-    event_id: EventId
-    sender: UserId
-    content: JsonObject
     event: Event
 
     @property

@@ -69,9 +69,7 @@ class Room:
         "watchers",
     )
 
-    def __init__(
-        self, room_id: RoomId, version: RoomVersion, creator: UserId, stream: int
-    ) -> None:
+    def __init__(self, room_id: RoomId, version: RoomVersion, creator: UserId, stream: int) -> None:
         self.room_id = room_id
         self.key = room_key(room_id)
         self.version = version

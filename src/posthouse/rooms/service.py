@@ -110,9 +110,7 @@ class Rooms:
                 self._appender.append(batch, room, draft, now_ms)
             for user_id, guest in guests.items():
                 invite = member_content("invite", guest, is_direct=wish.is_direct)
-                self._appender.append(
-                    batch, room, Draft(_MEMBER, creator, invite, user_id), now_ms
-                )
+                self._appender.append(batch, room, Draft(_MEMBER, creator, invite, user_id), now_ms)
             return batch.head
 
         # Judged once on paper first: a refusal in the middle must not leave half a room behind.
@@ -233,9 +231,7 @@ class Rooms:
         room, mine = await self._own_membership(room_id, user_id)
         if mine.membership in ("leave", "ban"):
             return
-        await self._change_membership(
-            room, user_id, user_id, _plain_member("leave", reason)
-        )
+        await self._change_membership(room, user_id, user_id, _plain_member("leave", reason))
 
     async def kick(
         self, actor: UserId, room_id: RoomId, target: UserId, *, reason: str | None = None
