@@ -32,8 +32,12 @@ class Cold(Exception):
 class Watcher(Protocol):
     """Somebody online in a room; `sync` has them."""
 
-    def room_changed(self, room: "Room") -> bool:
-        """Marks the room; True where somebody is to be woken for it."""
+    def room_changed(self, room: "Room") -> None:
+        """The room has a new entry."""
+        ...
+
+    def somebody_types(self) -> None:
+        """The typing list of one of the rooms has changed."""
         ...
 
 
