@@ -77,7 +77,6 @@ def proof(user: str, password: str = SECRET, session: str | None = None) -> Auth
     )
 
 
-
 @pytest.fixture
 async def streams(database: Database) -> AsyncIterator[tuple[UserStreams, TestClock]]:
     clock = TestClock()

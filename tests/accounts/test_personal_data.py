@@ -118,13 +118,13 @@ async def test_account_data_is_what_was_stored_last(office: Office) -> None:
 
 async def test_sync_sees_each_datum_at_its_last_change(office: Office) -> None:
     ada = await office.person("ada")
-    data, head = office.accounts.account_data, lambda: office.streams.head_of(ada)
-    start = head()
+    data = office.accounts.account_data
+    start = office.streams.head_of(ada)
     await data.put(ada, ada, GLOBAL_DATA, "a", b"{}")
     await data.put(ada, ada, ROOM, "b", b"{}")
-    middle = head()
+    middle = office.streams.head_of(ada)
     await data.put(ada, ada, GLOBAL_DATA, "a", b'{"x":1}')
-    end = head()
+    end = office.streams.head_of(ada)
 
     since = office.accounts.account_data_since
     assert [(d.room_id, d.type) for d in await since(ada, start, middle)] == [(ROOM, "b")]
@@ -146,8 +146,11 @@ async def test_nobody_reads_or_writes_somebody_elses_data(office: Office) -> Non
         await office.accounts.filters.definition(mallory, ada, filter_id)
     with pytest.raises(NotYours):
         await office.accounts.filters.define(mallory, ada, b"{}")
-    with pytest.raises(FilterNotFound):
-        await office.accounts.filter_of(mallory, filter_id)
+    for unknown in (filter_id, "", "a\x00", "7"):
+        with pytest.raises(FilterNotFound):
+            await office.accounts.filter_of(mallory, unknown)
+    with pytest.raises(AccountDataNotFound):
+        await office.accounts.account_data.get(ada, ada, GLOBAL_DATA, "a\x00")
     assert (await office.accounts.filter_of(ada, filter_id)).event_format == "client"
 
 

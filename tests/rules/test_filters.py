@@ -37,9 +37,7 @@ def test_what_is_excluded_is_out_even_when_included(
     senders: tuple[str, ...] | None,
     not_senders: tuple[str, ...] | None,
 ) -> None:
-    wanted = EventFilter(
-        types=types, not_types=not_types, senders=senders, not_senders=not_senders
-    )
+    wanted = EventFilter(types=types, not_types=not_types, senders=senders, not_senders=not_senders)
     expected = (
         (types is None or any(_fits(event_type, one) for one in types))
         and not any(_fits(event_type, one) for one in not_types or ())
@@ -53,9 +51,7 @@ def test_rooms_and_urls_count_for_events_of_rooms() -> None:
     wanted = RoomEventFilter(rooms=("!a",), not_rooms=("!b",), contains_url=True)
 
     def passes(room_id: str, *, has_url: bool) -> bool:
-        return matches(
-            wanted, event_type="m.x", sender="@a:x", room_id=room_id, has_url=has_url
-        )
+        return matches(wanted, event_type="m.x", sender="@a:x", room_id=room_id, has_url=has_url)
 
     assert passes("!a", has_url=True)
     assert not passes("!a", has_url=False)

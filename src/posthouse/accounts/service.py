@@ -96,9 +96,7 @@ class Accounts:
         self._random = random
         self._registration = registration
         self._passwords = Passwords(settings.passwords, random)
-        self._confirmation = Confirmation(
-            sessions, self._passwords, streams, server, clock, random
-        )
+        self._confirmation = Confirmation(sessions, self._passwords, streams, server, clock, random)
         self.server = server
         self.sign_ins = SignIns(streams, settings, clock, random)
         self.invitations = Invitations(database, clock, random)

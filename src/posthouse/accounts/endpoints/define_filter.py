@@ -24,6 +24,4 @@ class Response(Struct, frozen=True):
 
 @post("/_matrix/client/v3/user/{user_id}/filter", Limit.FILTERS)
 async def define_filter(accounts: Accounts, caller: Caller, request: Request) -> Response:
-    return Response(
-        await accounts.filters.define(caller.user_id, request.user_id, request.body)
-    )
+    return Response(await accounts.filters.define(caller.user_id, request.user_id, request.body))

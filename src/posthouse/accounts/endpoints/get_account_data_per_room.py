@@ -18,7 +18,9 @@ class Request(Struct, frozen=True):
 
 
 @get("/_matrix/client/v3/user/{user_id}/rooms/{room_id}/account_data/{type}")
-async def get_account_data_per_room(accounts: Accounts, caller: Caller, request: Request) -> RawJson:
+async def get_account_data_per_room(
+    accounts: Accounts, caller: Caller, request: Request
+) -> RawJson:
     content = await accounts.account_data.get(
         caller.user_id, request.user_id, request.room_id, request.type
     )

@@ -24,7 +24,9 @@ class Response(Struct, frozen=True): ...
 
 
 @put("/_matrix/client/v3/user/{user_id}/rooms/{room_id}/account_data/{type}", Limit.ACCOUNT_DATA)
-async def set_account_data_per_room(accounts: Accounts, caller: Caller, request: Request) -> Response:
+async def set_account_data_per_room(
+    accounts: Accounts, caller: Caller, request: Request
+) -> Response:
     await accounts.account_data.put(
         caller.user_id, request.user_id, request.room_id, request.type, request.body
     )
