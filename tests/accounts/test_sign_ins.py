@@ -122,7 +122,8 @@ async def test_signing_in_again_on_a_device_replaces_its_token_and_keeps_its_nam
     assert office.accounts.cached(first.tokens.access_token) is None
     assert (await office.caller(second)).device_id == "PHONE"
     assert (await office.accounts.sign_ins.device(ada, DeviceId("PHONE"))).display_name == "pocket"
-    assert await office.accounts.device_names([ada]) == {ada: {DeviceId("PHONE"): "pocket"}}
+    named = await office.accounts.devices_of(office.streams.reader(), [ada])
+    assert named == {ada: {DeviceId("PHONE"): "pocket"}}
 
 
 async def test_an_expired_token_is_a_soft_logout(office: Office) -> None:

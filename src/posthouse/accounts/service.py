@@ -38,7 +38,7 @@ from posthouse.http import Caller
 from posthouse.matrix import DeviceId, Refusal, RoomId, ServerName, UserId
 from posthouse.std.clock import Clock, Randomness
 from posthouse.std.faults import Unavailable
-from posthouse.storage import Database, Owner
+from posthouse.storage import Database, Owner, Reader
 from posthouse.streams import EntryKind, UserStreams, Write
 
 _log = structlog.get_logger(__name__)
@@ -139,11 +139,14 @@ class Accounts:
         """The devices that somebody is signed in on."""
         return [device.device_id for device in await self.sign_ins.devices(user_id)]
 
-    async def device_names(
-        self, users: Sequence[UserId]
+    async def devices_of(
+        self, reader: Reader | Write, users: Sequence[UserId]
     ) -> dict[UserId, dict[DeviceId, str | None]]:
-        """The devices of several people, with the names they gave them; in one statement."""
-        return await store.device_names(self._streams.reader(), users)
+        """The devices of several people, with the names they gave them; in one statement.
+
+        Read with the caller's own reader, so that a work sees who is signed in as it writes.
+        """
+        return await store.device_names(reader, users)
 
     async def profile_of(self, user_id: UserId) -> Profile:
         return await self.profiles.profile_of(user_id)
