@@ -33,7 +33,7 @@ class Tail(Generic[E]):
     (2) Never holds more than `bytes_max`, the newest entry excepted.
     """
 
-    __slots__ = ("_bytes", "_bytes_max", "_by_key", "_entries", "floor")
+    __slots__ = ("_by_key", "_bytes", "_bytes_max", "_entries", "floor")
 
     def __init__(self, *, head: int, bytes_max: int) -> None:
         self.floor = head
