@@ -6,11 +6,11 @@ signer. What a signature is worth is for clients to judge.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
+from posthouse.accounts import Accounts
 from posthouse.devices import rules, store
-from posthouse.devices.directory import Directory
-from posthouse.devices.errors import KeyIdInUse, NoMasterKey, ProofNeeded
+from posthouse.devices.errors import NoMasterKey, ProofNeeded
 from posthouse.devices.model import (
     CrossSigningKey,
     CrossSigningKeys,
@@ -19,23 +19,17 @@ from posthouse.devices.model import (
     StoredKey,
     Usage,
 )
-from posthouse.matrix import NotFound, Refusal, ServerName, UserId, server_of
+from posthouse.matrix import DeviceId, NotFound, Refusal, UserId, server_of
 from posthouse.storage import Reader
 from posthouse.streams import EntryKind, UserStreams, Write
-
-SIGNED_OBJECTS_MAX: Final = 500
-"""Signed objects in one request."""
 
 
 class CrossSigning:
     """The cross-signing keys of everybody, and the signatures made with them."""
 
-    def __init__(
-        self, streams: UserStreams, directory: Directory, *, server_name: ServerName
-    ) -> None:
+    def __init__(self, streams: UserStreams, accounts: Accounts) -> None:
         self._streams = streams
-        self._directory = directory
-        self._server_name = server_name
+        self._accounts = accounts
 
     # -- keys ------------------------------------------------------------------------------------
 
@@ -59,17 +53,9 @@ class CrossSigning:
             for usage, key in keys.items():
                 if usage is not Usage.MASTER:
                     rules.check_signed_by_master(user_id, key, master)
-            await self._check_names_are_free(write, user_id, new)
             await _replace(write, user_id, stored, new)
 
         await self._streams.write(user_id, work)
-
-    async def _check_names_are_free(
-        self, write: Write, user_id: UserId, keys: CrossSigningKeys
-    ) -> None:
-        signed_in = await self._directory.devices_of(write, [user_id])
-        if {key.public_key for key in keys.values()} & set(signed_in.get(user_id, {})):
-            raise KeyIdInUse()
 
     # -- signatures ------------------------------------------------------------------------------
 
@@ -85,7 +71,7 @@ class CrossSigning:
         own = await _Own.read(reader, signer)
         accepted: list[KeySignature] = []
         failures: dict[UserId, dict[str, Refusal]] = {}
-        ours = [user for user in signed if server_of(user) == self._server_name]
+        ours = [user for user in signed if server_of(user) == self._accounts.server]
         cross_signing = await store.cross_signing_keys_of(reader, ours)
         for target, objects in signed.items():
             master = cross_signing.get(target, {}).get(Usage.MASTER)
@@ -129,7 +115,7 @@ class _Own:
     async def read(cls, reader: Reader, user_id: UserId) -> "_Own":
         devices = (await store.device_keys_of(reader, [user_id])).get(user_id, {})
         keys = (await store.cross_signing_keys_of(reader, [user_id])).get(user_id, {})
-        return cls(user_id, dict(devices), keys)
+        return cls(user_id, {str(device): key for device, key in devices.items()}, keys)
 
     def verify(
         self,
@@ -211,5 +197,5 @@ def _change_by(signature: KeySignature, own: _Own) -> KeyChange:
     if signature.target != own.user_id:
         return KeyChange.of_signature_on(signature.target)
     if signature.target_key_id in own.devices:
-        return KeyChange.of_device(signature.target_key_id)
+        return KeyChange.of_device(DeviceId(signature.target_key_id))
     return KeyChange.of_cross_signing()

@@ -49,10 +49,6 @@ class NotSignedByMaster(InvalidSignature):
     usual_message = "The key is not signed by the master key."
 
 
-class KeyIdInUse(Forbidden):
-    usual_message = "A cross-signing key can't have the name of a device, nor a device that of a key."
-
-
 class ProofNeeded(Forbidden):
     """The request replaces cross-signing keys: the person must prove anew who they are.
 

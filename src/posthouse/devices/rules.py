@@ -3,6 +3,7 @@
 Keys are kept as canonical JSON, so that two uploads are the same exactly when their bytes are.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -43,6 +44,9 @@ ALGORITHMS_MAX: Final = 8
 NAME_BYTES_MAX: Final = 255
 
 Json = Mapping[str, Any]
+
+_PUBLIC_KEY: Final = re.compile(r"[A-Za-z0-9+/]{43}")
+"""32 bytes in unpadded base64."""
 
 
 def parse_upload(
@@ -132,7 +136,8 @@ def parse_cross_signing_key(user_id: UserId, usage: Usage, key: Json) -> CrossSi
     if len(keys) != 1:  # type: ignore[arg-type]  # checked just above
         raise BadKey(f"`{member}.keys` must have exactly one member.")
     ((name, public_key),) = keys.items()  # type: ignore[union-attr]  # the same
-    if name != f"ed25519:{public_key}":
+    # No device id has this shape (accounts refuses it), so the two never share a name.
+    if name != f"ed25519:{public_key}" or not _PUBLIC_KEY.fullmatch(public_key):
         raise BadKey(f"The member of `{member}.keys` must be named `ed25519:<the key itself>`.")
     if "signatures" in key:
         _check_signatures(key["signatures"], f"{member}.signatures")
@@ -147,9 +152,7 @@ def is_same_key(one: CrossSigningKey | None, other: CrossSigningKey) -> bool:
     return one is not None and unsigned_part(one.content) == unsigned_part(other.content)
 
 
-def check_signed_by_master(
-    user_id: UserId, key: CrossSigningKey, master: CrossSigningKey
-) -> None:
+def check_signed_by_master(user_id: UserId, key: CrossSigningKey, master: CrossSigningKey) -> None:
     """Raises NotSignedByMaster where the master key's signature is missing or wrong."""
     name = f"ed25519:{master.public_key}"
     try:

@@ -10,10 +10,10 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
+from posthouse.accounts import Accounts
 from posthouse.devices import rules, store
 from posthouse.devices.counts import CountsCache, read_counts
-from posthouse.devices.directory import Directory
-from posthouse.devices.errors import KeyChanged, KeyIdInUse, SignedOut
+from posthouse.devices.errors import KeyChanged, SignedOut
 from posthouse.devices.model import (
     KeyChange,
     KeyCounts,
@@ -23,14 +23,11 @@ from posthouse.devices.model import (
     StoredKey,
     Usage,
 )
-from posthouse.matrix import DeviceId, ServerName, UserId, server_of
+from posthouse.matrix import DeviceId, UserId, server_of
 from posthouse.storage import Reader, Transaction
 from posthouse.streams import EntryKind, UserStreams, Write
 
 T = TypeVar("T")
-
-QUERY_USERS_MAX: Final = 10_000
-"""People in one query: some clients ask for everybody of all their rooms at once."""
 
 _USERS_PER_READ: Final = 500
 
@@ -38,12 +35,9 @@ _USERS_PER_READ: Final = 500
 class Devices:
     """Identity keys, one-time keys and fallback keys of every device."""
 
-    def __init__(
-        self, streams: UserStreams, directory: Directory, *, server_name: ServerName
-    ) -> None:
+    def __init__(self, streams: UserStreams, accounts: Accounts) -> None:
         self._streams = streams
-        self._directory = directory
-        self._server_name = server_name
+        self._accounts = accounts
         self._counts = CountsCache(streams)
 
     # -- publishing --------------------------------------------------------------------------------
@@ -71,8 +65,6 @@ class Devices:
         new_keys = await _keys_to_add(write, user_id, device_id, upload.one_time_keys)
         stored = await store.device_keys(write, user_id, device_id)
         new_identity = upload.device_keys if _differs(upload.device_keys, stored) else None
-        if new_identity is not None:
-            await self._check_name_is_free(write, user_id, device_id)
         fallbacks = await _fallbacks_to_put(write, user_id, device_id, upload.fallback_keys)
 
         if new_identity is not None:
@@ -95,17 +87,9 @@ class Devices:
 
     async def _check_signed_in(self, write: Write, user_id: UserId, device_id: DeviceId) -> None:
         # Authenticated a moment ago, and maybe signed out since: keys must not outlive the device.
-        signed_in = await self._directory.devices_of(write, [user_id])
+        signed_in = await self._accounts.devices_of(write, [user_id])
         if device_id not in signed_in.get(user_id, {}):
             raise SignedOut()
-
-    async def _check_name_is_free(
-        self, write: Write, user_id: UserId, device_id: DeviceId
-    ) -> None:
-        # Devices and cross-signing keys share one namespace, in which neither may pose as another.
-        keys = await store.cross_signing_keys_of(write, [user_id])
-        if any(key.public_key == device_id for key in keys.get(user_id, {}).values()):
-            raise KeyIdInUse()
 
     # -- looking up ----------------------------------------------------------------------------------
 
@@ -142,7 +126,7 @@ class Devices:
         keys = await store.device_keys_of(reader, users)
         cross_signing = await store.cross_signing_keys_of(reader, users)
         signatures = await store.signatures_seen_by(reader, viewer, users)
-        signed_in = await self._directory.devices_of(reader, users)
+        signed_in = await self._accounts.devices_of(reader, users)
         for user in users:
             devices: dict[str, Any] = {}
             only = set(wanted[user])
@@ -160,14 +144,12 @@ class Devices:
 
     # -- claiming ------------------------------------------------------------------------------------
 
-    async def claim(
-        self, wanted: Mapping[UserId, Mapping[DeviceId, str]]
-    ) -> dict[str, Any]:
+    async def claim(self, wanted: Mapping[UserId, Mapping[DeviceId, str]]) -> dict[str, Any]:
         """The answer to /keys/claim: one key for each device and algorithm that has one.
 
         A one-time key is given once; when none is left, the fallback key is given.
         """
-        answer: dict[str, dict[str, Any]] = {"failures": self._failures(wanted), "one_time_keys": {}}
+        keys: dict[UserId, dict[str, Any]] = {}
         ours = [user for user in wanted if self._is_ours(user)]
 
         async def claim_in_one_stream(users: list[UserId]) -> dict[UserId, dict[str, Any]]:
@@ -177,14 +159,14 @@ class Devices:
             return await self._streams.write(users[0], work)
 
         for claimed in await by_stream(self._streams, ours, claim_in_one_stream):
-            answer["one_time_keys"] |= claimed
-        return answer
+            keys |= claimed
+        return {"failures": self._failures(wanted), "one_time_keys": keys}
 
     async def _claim(
         self, write: Write, wanted: Mapping[UserId, Mapping[DeviceId, str]]
     ) -> dict[UserId, dict[str, Any]]:
         claimed: dict[UserId, dict[str, Any]] = {}
-        signed_in = await self._directory.devices_of(write, list(wanted))
+        signed_in = await self._accounts.devices_of(write, list(wanted))
         for user, devices in wanted.items():
             for device, algorithm in devices.items():
                 if device not in signed_in.get(user, {}):
@@ -263,7 +245,7 @@ class Devices:
     # -- who is ours ---------------------------------------------------------------------------------
 
     def _is_ours(self, user_id: UserId) -> bool:
-        return server_of(user_id) == self._server_name
+        return server_of(user_id) == self._accounts.server
 
     def _failures(self, wanted: Iterable[UserId]) -> dict[str, Any]:
         """This server does not federate: every other one counts as unreachable."""

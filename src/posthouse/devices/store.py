@@ -113,7 +113,7 @@ _ONE_TIME_COUNTS: Final = """
 
 async def one_time_counts(reader: Reader, user_id: UserId, device_id: DeviceId) -> dict[str, int]:
     rows = await reader.fetch_all(_ONE_TIME_COUNTS, user_id, device_id)
-    return {algorithm: count for algorithm, count in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 _KEYS_BY_ID: Final = """
@@ -121,9 +121,7 @@ _KEYS_BY_ID: Final = """
     WHERE user_id = $1 AND device_id = $2 AND {among}
 """
 _HELD_KEYS: Final = Dialects(
-    _KEYS_BY_ID.format(
-        table="one_time_keys", among="key_id IN (SELECT value FROM json_each($3))"
-    ),
+    _KEYS_BY_ID.format(table="one_time_keys", among="key_id IN (SELECT value FROM json_each($3))"),
     _KEYS_BY_ID.format(table="one_time_keys", among="key_id = ANY($3)"),
 )
 _CLAIMED_KEYS: Final = Dialects(
@@ -296,8 +294,7 @@ _SIGNATURE_COLUMNS: Final = "user_id, target_user_id, target_key_id, signer_key_
 _SIGNATURES_ON_OWN: Final = _among(
     "user_id IN (SELECT value FROM json_each($1))",
     "user_id = ANY($1)",
-    f"SELECT {_SIGNATURE_COLUMNS} FROM key_signatures"
-    " WHERE {among} AND target_user_id = user_id",
+    f"SELECT {_SIGNATURE_COLUMNS} FROM key_signatures WHERE {{among}} AND target_user_id = user_id",
 )
 _SIGNATURES_ON_OTHERS: Final = _among(
     "target_user_id IN (SELECT value FROM json_each($2))",
@@ -434,9 +431,7 @@ _HAS_MESSAGES: Final = """
 """
 
 
-async def has_messages(
-    reader: Reader, user_id: UserId, device_id: DeviceId, *, up_to: int
-) -> bool:
+async def has_messages(reader: Reader, user_id: UserId, device_id: DeviceId, *, up_to: int) -> bool:
     return await reader.fetch_one(_HAS_MESSAGES, user_id, device_id, up_to) is not None
 
 
@@ -445,9 +440,7 @@ _DELETE_MESSAGES: Final = """
 """
 
 
-async def delete_messages(
-    write: Write, user_id: UserId, device_id: DeviceId, *, up_to: int
-) -> int:
+async def delete_messages(write: Write, user_id: UserId, device_id: DeviceId, *, up_to: int) -> int:
     return await write.execute(_DELETE_MESSAGES, user_id, device_id, up_to)
 
 
@@ -459,7 +452,7 @@ _PENDING: Final = """
 
 async def pending_by_sender(reader: Reader, device: DeviceOf) -> dict[str, int]:
     rows = await reader.fetch_all(_PENDING, *device)
-    return {sender: count for sender, count in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 _SERVED: Final = """

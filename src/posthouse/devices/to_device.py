@@ -12,13 +12,13 @@ from typing import Final
 import orjson
 import structlog
 
+from posthouse.accounts import Accounts
 from posthouse.devices import store
-from posthouse.devices.directory import Directory, SignedIn
 from posthouse.devices.queues import Queues
 from posthouse.devices.service import by_stream
 from posthouse.devices.settings import DevicesSettings
 from posthouse.devices.store import DeviceOf
-from posthouse.matrix import DeviceId, ServerName, UserId, server_of
+from posthouse.matrix import DeviceId, UserId, server_of
 from posthouse.std.clock import Clock
 from posthouse.std.faults import Unavailable
 from posthouse.streams import EntryKind, UserStreams, Write
@@ -43,16 +43,13 @@ class ToDevice:
     def __init__(
         self,
         streams: UserStreams,
-        directory: Directory,
+        accounts: Accounts,
         clock: Clock,
         settings: DevicesSettings,
-        *,
-        server_name: ServerName,
     ) -> None:
         self._streams = streams
-        self._directory = directory
+        self._accounts = accounts
         self._clock = clock
-        self._server_name = server_name
         self._queues = Queues(settings)
         streams.listen_reset(lambda _stream: self._queues.clear())
 
@@ -70,7 +67,7 @@ class ToDevice:
         servers are passed over. Returns when all is durable; the same transaction again does
         nothing, and after a fault it does only what is left.
         """
-        ours = [u for u in messages if server_of(u) == self._server_name and messages[u]]
+        ours = [u for u in messages if server_of(u) == self._accounts.server and messages[u]]
 
         async def send_in_one_stream(users: list[UserId]) -> None:
             async def work(write: Write) -> None:
@@ -95,7 +92,7 @@ class ToDevice:
         left = [user for user in messages if user not in served]
         if not left:
             return
-        signed_in = await self._directory.devices_of(write, left)
+        signed_in = await self._accounts.devices_of(write, left)
         deliveries = _deliveries({user: messages[user] for user in left}, signed_in)
         accepted: list[tuple[DeviceOf, bytes]] = []
         for device, content in deliveries:
@@ -131,20 +128,18 @@ class ToDevice:
             self._streams.reader(), user_id, device_id, after, up_to, limit
         )
         events: list[bytes] = []
-        size = 0
+        size, reached = 0, after
         for position, content in found:
             size += len(content)
             if events and size > BYTES_PER_ANSWER_MAX:
                 return events, reached
             events.append(content)
             reached = position
-        return events, reached if len(found) == limit and found else up_to
+        return events, reached if len(found) == limit else up_to
 
     async def acknowledge(self, user_id: UserId, device_id: DeviceId, up_to: int) -> None:
         """Deletes what a device has: it presented a token of that position, or a later one."""
-        if not await store.has_messages(
-            self._streams.reader(), user_id, device_id, up_to=up_to
-        ):
+        if not await store.has_messages(self._streams.reader(), user_id, device_id, up_to=up_to):
             return
 
         async def work(write: Write) -> None:
@@ -168,9 +163,7 @@ class ToDevice:
     async def sweep(self) -> int:
         """Deletes some of what is remembered longer than it needs to be; returns how much."""
         before_ms = self._clock.now_ms() - REMEMBERED_MS
-        old = await store.expired(
-            self._streams.reader(), before_ms=before_ms, limit=_SWEPT_AT_ONCE
-        )
+        old = await store.expired(self._streams.reader(), before_ms=before_ms, limit=_SWEPT_AT_ONCE)
 
         async def sweep_one_stream(users: list[UserId]) -> int:
             async def work(write: Write) -> int:
@@ -185,7 +178,8 @@ class ToDevice:
 
 
 def _deliveries(
-    messages: Mapping[UserId, Mapping[DeviceId, bytes]], signed_in: SignedIn
+    messages: Mapping[UserId, Mapping[DeviceId, bytes]],
+    signed_in: Mapping[UserId, Mapping[DeviceId, str | None]],
 ) -> Sequence[tuple[DeviceOf, bytes]]:
     """One message for each device that is there; one that is named goes before `*`."""
     found = []
