@@ -19,6 +19,8 @@ class AccountData:
         """The content as JSON."""
         if by != user_id:
             raise NotYours
+        if not rules.is_data_type(type_):
+            raise AccountDataNotFound
         content = await store.account_datum(self._streams.reader(), user_id, room_id, type_)
         if content is None:
             raise AccountDataNotFound

@@ -15,6 +15,7 @@ from posthouse.matrix import (
     UnknownToken,
 )
 
+
 class AuthenticationNeeded(Refusal):
     """The client is to prove who it is, by one of the flows, and send the request again.
 

@@ -51,6 +51,8 @@ class FilterShelf:
         """A stored filter as JSON, with fields that this server doesn't know."""
         if by != user_id:
             raise NotYours
+        if not rules.is_filter_id(filter_id):
+            raise FilterNotFound
         definition = await store.filter_definition(self._streams.reader(), user_id, filter_id)
         if definition is None:
             raise FilterNotFound

@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 _Limit = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-_Rooms = Annotated[tuple[Annotated[str, Meta(pattern="^!", max_length=255)], ...], Meta(max_length=1_000)]
+_Rooms = Annotated[
+    tuple[Annotated[str, Meta(pattern="^!", max_length=255)], ...], Meta(max_length=1_000)
+]
 _Senders = Annotated[
     tuple[Annotated[str, Meta(pattern="^@.*:", max_length=255)], ...], Meta(max_length=1_000)
 ]

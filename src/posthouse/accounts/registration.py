@@ -42,12 +42,16 @@ class Invitations:
 
     async def is_valid(self, token: str) -> bool:
         """Could somebody register with it now?"""
+        if not is_registration_token(token):
+            return False
         reader = self._database.reader(of=Owner.GLOBAL)
         found = await store.registration_token(reader, token)
         return found is not None and self._is_open(found, await store.count_reserved(reader, token))
 
     async def reserve(self, token: str, user_id: UserId) -> bytes | None:
         """Holds a place for an account about to be made; None where there is none."""
+        if not is_registration_token(token):
+            return None
         left_behind = await self._left_behind(token)
         now = self._clock.now_ms()
         async with self._database.transaction(of=Owner.GLOBAL) as tx:

@@ -14,7 +14,6 @@ from posthouse.accounts.errors import (
     WrongProfileValue,
 )
 from posthouse.matrix import (
-    BadJson,
     DeviceId,
     InvalidParam,
     Refusal,
@@ -38,6 +37,7 @@ _SERVER_OWNED: Final = frozenset({"m.fully_read", "m.push_rules"})
 _PROFILE_KEY: Final = re.compile(r"[a-z][a-z0-9_\-]*(?:\.[a-z0-9_\-]+)+")
 _PLAIN_PROFILE_KEYS: Final = frozenset({"displayname", "avatar_url"})
 _PUBLIC_KEY: Final = re.compile(r"[A-Za-z0-9+/\-_]{43}")
+_FILTER_ID: Final = re.compile(r"[A-Za-z0-9_\-]{16}")
 _REGISTRATION_TOKEN: Final = re.compile(r"[A-Za-z0-9._~\-]{1,64}")
 
 
@@ -90,6 +90,11 @@ def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
+def is_filter_id(text: str) -> bool:
+    """Does it look like an id that this server gave a filter?"""
+    return _FILTER_ID.fullmatch(text) is not None
+
+
 def is_registration_token(text: str) -> bool:
     return _REGISTRATION_TOKEN.fullmatch(text) is not None
 
@@ -139,15 +144,15 @@ def check_data_type(event_type: str) -> None:
     """Raises where clients may not write account data of this type."""
     if event_type in _SERVER_OWNED:
         raise ReservedType(f"{event_type} is set through an endpoint of its own.")
-    if not event_type or "\x00" in event_type or len(event_type.encode()) > 255:
+    if not is_data_type(event_type):
         raise InvalidParam("A type has 1 to 255 bytes and no NUL.")
+
+
+def is_data_type(text: str) -> bool:
+    """Can account data be stored under it?"""
+    return 0 < len(text.encode("utf-8", "surrogatepass")) <= 255 and "\x00" not in text
 
 
 def check_content(content: bytes) -> None:
     if len(content) > CONTENT_BYTES_MAX:
         raise ValueTooLarge
-
-
-def check_no_nul(text: str, what: str) -> None:
-    if "\x00" in text:
-        raise BadJson(f"There is no NUL in {what}.")

@@ -96,9 +96,7 @@ class Accounts:
         self._random = random
         self._registration = registration
         self._passwords = Passwords(settings.passwords, random)
-        self._confirmation = Confirmation(
-            sessions, self._passwords, streams, server, clock, random
-        )
+        self._confirmation = Confirmation(sessions, self._passwords, streams, server, clock, random)
         self.server = server
         self.sign_ins = SignIns(streams, settings, clock, random)
         self.invitations = Invitations(database, clock, random)
@@ -235,7 +233,7 @@ class Accounts:
         _check_wish(wish)
         user_id = None if username is None else await self.check_username(username)
         if password is not None:
-            self._check_password(password)
+            self.check_password(password)
         # What a client asks for without a name or a password is which flows there are.
         asked = {"username": username, "password": password}
         operation = Operation("register", asked if any(asked.values()) else {})
@@ -270,7 +268,7 @@ class Accounts:
         self, caller: Caller, new_password: str, *, logout_devices: bool
     ) -> None:
         """Sets the password of somebody confirmed; by default ends their other sign-ins."""
-        self._check_password(new_password)
+        self.check_password(new_password)
         await self._set_password(
             caller.user_id,
             new_password,
@@ -300,7 +298,7 @@ class Accounts:
     async def create_user(self, localpart: str, password: str, *, admin: bool = False) -> UserId:
         """Makes an account, whatever the mode of registration."""
         user_id = rules.new_user_id(localpart, self.server)
-        self._check_password(password)
+        self.check_password(password)
         await self._create(user_id, password, None, is_admin=admin)
         return user_id
 
@@ -308,7 +306,7 @@ class Accounts:
         self, user_id: UserId, password: str, *, logout_devices: bool = True
     ) -> None:
         """Sets somebody's password; raises UserNotFound, DeactivatedUser."""
-        self._check_password(password)
+        self.check_password(password)
         await self._set_password(user_id, password, logout_devices=logout_devices)
 
     async def create_registration_token(
@@ -328,7 +326,7 @@ class Accounts:
         if self._registration is RegistrationMode.CLOSED:
             raise RegistrationClosed
 
-    def _check_password(self, password: str) -> None:
+    def check_password(self, password: str) -> None:
         rules.check_password(password, length_min=self._settings.passwords.length_min)
 
     async def _create(

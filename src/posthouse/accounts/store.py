@@ -431,13 +431,9 @@ async def registration_token(reader: Reader, token: str) -> RegistrationToken | 
     return None if row is None else RegistrationToken(*row)
 
 
-async def add_registration_token(
-    tx: Transaction, token: RegistrationToken, *, now_ms: int
-) -> bool:
+async def add_registration_token(tx: Transaction, token: RegistrationToken, *, now_ms: int) -> bool:
     """False where there is one of that name already."""
-    added = await tx.execute(
-        _ADD_TOKEN, token.token, token.uses_allowed, token.expires_ms, now_ms
-    )
+    added = await tx.execute(_ADD_TOKEN, token.token, token.uses_allowed, token.expires_ms, now_ms)
     return added == 1
 
 
