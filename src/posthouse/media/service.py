@@ -37,8 +37,8 @@ class Media:
     """What people upload and fetch.
 
     The state here is of uploads under way in this process, owned by the event loop:
-    `_under_way` counts files and bytes per person, `_held` the contents that are on disk or about
-    to be while their row isn't committed yet; `sweep` leaves those alone (invariant 2).
+    `_under_way` counts files and bytes per person, `_held` knows the contents that are on disk, or
+    about to be, while their row isn't committed yet.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Media:
         self._randomness = randomness
         self._files = MediaFolder(folder, free_bytes_min=settings.free_bytes_min)
         self._under_way = _UnderWay()
-        self._held: Counter[bytes] = Counter()
+        self._held = _Held()
 
     @property
     def upload_bytes_max(self) -> int:
@@ -89,7 +89,7 @@ class Media:
                     self._judge(upload, charged_before)
                     await file.write(data)
                 content = await file.finish()
-                with self._hold(content.hash):
+                with self._held.hold(content.hash):
                     await file.keep(content)
                     return await self._add(user_id, content, content_type, file_name)
 
@@ -186,17 +186,6 @@ class Media:
             await store.add_media(tx, media)
         return MxcUri(f"mxc://{self._server_name}/{media.media_id}")
 
-    @contextmanager
-    def _hold(self, content_hash: bytes) -> Iterator[None]:
-        """Keeps `sweep` off a file whose row is on its way (2)."""
-        self._held[content_hash] += 1
-        try:
-            yield
-        finally:
-            self._held[content_hash] -= 1
-            if not self._held[content_hash]:
-                del self._held[content_hash]
-
     async def _orphans(self) -> AsyncIterator[bytes]:
         """Files that no upload needs and that aren't waiting for their row (2)."""
         reader = self._database.reader(of=Owner.GLOBAL)
@@ -204,24 +193,21 @@ class Media:
             hashes = await self._files.hashes_in(shard)
             for start in range(0, len(hashes), store.PAGE):
                 some = hashes[start : start + store.PAGE]
-                needed = await store.needed_between(reader, some[0], some[-1])
-                for content_hash in some:
-                    if content_hash not in needed and self._is_left_over(content_hash):
-                        yield content_hash
+                with self._held.watch() as held:
+                    needed = await store.needed_between(reader, some[0], some[-1])
+                    for content_hash in some:
+                        if (
+                            content_hash not in needed
+                            and content_hash not in held
+                            and self._is_old(content_hash)
+                        ):
+                            yield content_hash
 
-    def _is_left_over(self, content_hash: bytes) -> bool:
-        """Is a file without a row one that no upload under way is about to give a row?
-
-        Uploads of this process are known. One that began and ended since the rows were read, or
-        that another process takes, has put the file in place anew: its age tells.
-        """
+    def _is_old(self, content_hash: bytes) -> bool:
+        """Was a file put in place so long ago that no other process can be about to add its row?"""
         written_ms = self._files.written_ms(content_hash)
         age_min_ms = self._settings.orphan_age_min.total_seconds() * 1000
-        return (
-            content_hash not in self._held
-            and written_ms is not None
-            and self._clock.now_ms() - written_ms >= age_min_ms
-        )
+        return written_ms is not None and self._clock.now_ms() - written_ms >= age_min_ms
 
     async def _verify_contents(self, hash_every: int) -> AsyncIterator[str]:
         reader = self._database.reader(of=Owner.GLOBAL)
@@ -283,3 +269,37 @@ class _Upload:
     def bytes_of_person(self) -> int:
         """What all uploads of this person that are under way come to."""
         return self._bytes[self._user_id]
+
+
+class _Held:
+    """Contents whose row is on its way: what `sweep` may not touch though no row needs it (2)."""
+
+    def __init__(self) -> None:
+        self._now: Counter[bytes] = Counter()
+        self._watches: list[set[bytes]] = []
+
+    @contextmanager
+    def hold(self, content_hash: bytes) -> Iterator[None]:
+        """From before the file is put in place until its row is committed, or isn't."""
+        self._now[content_hash] += 1
+        for watch in self._watches:
+            watch.add(content_hash)
+        try:
+            yield
+        finally:
+            self._now[content_hash] -= 1
+            if not self._now[content_hash]:
+                del self._now[content_hash]
+
+    @contextmanager
+    def watch(self) -> Iterator[set[bytes]]:
+        """All that is held at any time from entry to exit.
+
+        Rows that are read meanwhile may be older than an upload that began and ended since.
+        """
+        watch = set(self._now)
+        self._watches.append(watch)
+        try:
+            yield watch
+        finally:
+            self._watches = [other for other in self._watches if other is not watch]

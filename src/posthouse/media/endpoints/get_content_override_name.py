@@ -24,7 +24,11 @@ class Request(Struct, frozen=True):
     if_none_match: Annotated[str | None, Header("if-none-match")] = None
 
 
-@get("/_matrix/media/v3/download/{server_name}/{media_id}/{file_name}", Limit.DOWNLOAD, auth=Auth.OPTIONAL)
+@get(
+    "/_matrix/media/v3/download/{server_name}/{media_id}/{file_name}",
+    Limit.DOWNLOAD,
+    auth=Auth.OPTIONAL,
+)
 async def get_content_override_name(media: Media, caller: Caller | None, request: Request) -> Reply:
     if caller is None:
         raise NoSuchMedia
