@@ -385,9 +385,7 @@ async def events_backwards(
     reader: Reader, room: int, *, up_to: int, after: int, limit: int
 ) -> list[Event]:
     """Events with `after < position <= up_to`, newest first."""
-    return [
-        event_of_row(r) for r in await reader.fetch_all(_BACKWARDS, room, up_to, after, limit)
-    ]
+    return [event_of_row(r) for r in await reader.fetch_all(_BACKWARDS, room, up_to, after, limit)]
 
 
 async def events_forwards(
