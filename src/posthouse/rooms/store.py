@@ -69,7 +69,9 @@ DEVICE_NOTES: Final = Insert(
     (("id", "bigint"), ("room", "bigint"), ("position", "bigint"), ("user_id", "text")),
 )
 
-REDACT: Final = "UPDATE events SET content = $1, redacted_by = $2 WHERE id = $3"
+REDACT: Final = """
+    UPDATE events SET content = $1, redacted_by = $2 WHERE room = $3 AND position = $4
+"""
 
 _COLUMNS: Final = (
     "e.room, e.position, e.type, e.state_key, e.sender, e.ts, e.hash, e.prev, e.replaces, "
@@ -77,6 +79,16 @@ _COLUMNS: Final = (
 )
 
 _ROOM: Final = "SELECT room_id, version, creator FROM rooms WHERE room = $1"
+
+_ROOMS_BY_KEYS: Final = Dialects(
+    sqlite="""
+        SELECT room, room_id, version, creator FROM rooms
+        WHERE room IN (SELECT value FROM json_each($1))
+    """,
+    postgresql="""
+        SELECT room, room_id, version, creator FROM rooms WHERE room = ANY($1::bigint[])
+    """,
+)
 
 _HEAD: Final = f"""
     SELECT e.depth, {_COLUMNS} FROM events e WHERE e.room = $1 ORDER BY e.position DESC LIMIT 1
@@ -306,7 +318,7 @@ def event_of_row(row: Row) -> Event:
             state_key=state_key,
             redacts=redacts,
         ),
-        content=content,
+        content_size=len(content),
         prev=prev,
         replaces=replaces,
         redacts=redacts,
@@ -319,6 +331,11 @@ def event_of_row(row: Row) -> Event:
 async def fetch_room(reader: Reader, room: int) -> RoomRow | None:
     row = await reader.fetch_one(_ROOM, room)
     return RoomRow(RoomId(row[0]), row[1], UserId(row[2])) if row else None
+
+
+async def fetch_rooms(reader: Reader, keys: Sequence[int]) -> dict[int, RoomRow]:
+    rows = await reader.fetch_all(_ROOMS_BY_KEYS, list(keys))
+    return {row[0]: RoomRow(RoomId(row[1]), row[2], UserId(row[3])) for row in rows}
 
 
 async def fetch_head(reader: Reader, room: int) -> tuple[Event, int] | None:
