@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import nio
+import nio  # type: ignore[import-untyped]  # the library carries no types
 
 _T = TypeVar("_T")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
@@ -9,11 +10,11 @@ from mautrix.client import Client
 from mautrix.errors import MForbidden, MNotFound
 from mautrix.types import (
     EventType,
-    Membership,
     MessageEvent,
     PaginationDirection,
     RoomCreatePreset,
     RoomID,
+    RoomNameStateEventContent,
     UserID,
 )
 
@@ -87,7 +88,8 @@ async def test_history_is_read_in_both_directions(ada: Client, boris: Client) ->
         found: list[str] = []
         token = None
         while True:
-            page = await boris.get_messages(room_id, direction, from_token=token, limit=5)
+            # The library writes the fields of this tuple in a way that type checkers can't read.
+            page: Any = await boris.get_messages(room_id, direction, from_token=token, limit=5)
             found += [e.event_id for e in page.events if isinstance(e, MessageEvent)]
             if page.end is None or not page.events:
                 return found
@@ -136,15 +138,15 @@ async def test_who_has_left_reads_nothing_new(ada: Client, boris: Client) -> Non
 async def test_members_and_state_are_what_the_room_says(ada: Client, boris: Client) -> None:
     room_id = await room_of(ada, boris)
 
-    await ada.send_state_event(room_id, EventType.ROOM_NAME, {"name": "Bakery"})
-
+    await ada.send_state_event(room_id, EventType.ROOM_NAME, RoomNameStateEventContent("Bakery"))
     members = await boris.get_members(room_id)
     name = await boris.get_state_event(room_id, EventType.ROOM_NAME)
-    assert {m.state_key for m in members if m.content.membership is Membership.JOIN} == {
+
+    assert {m.state_key for m in members if m.serialize()["content"]["membership"] == "join"} == {
         "@ada:localhost",
         "@boris:localhost",
     }
-    assert name.name == "Bakery"
+    assert name.serialize()["name"] == "Bakery"
 
 
 async def test_a_room_goes_on_after_a_crash(

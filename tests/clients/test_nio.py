@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import nio
+import nio  # type: ignore[import-untyped]  # the library carries no types
 import pytest
-from nio.crypto.attachments import decrypt_attachment
+from nio.crypto.attachments import decrypt_attachment  # type: ignore[import-untyped]
 
 from tests.clients.nio_device import NioDevice, expect, nio_device, same_device_again
 from tests.server_process import ServerProcess
@@ -51,7 +51,7 @@ async def encrypted_room(ada: NioDevice, boris: NioDevice) -> str:
             ],
         ),
     )
-    room_id = created.room_id
+    room_id = str(created.room_id)
     await boris.turns_until(lambda: room_id in boris.client.invited_rooms)
     expect(nio.JoinResponse, await boris.client.join(room_id))
     await boris.turns_until(lambda: room_id in boris.client.rooms)
