@@ -122,7 +122,7 @@ async def test_a_page_is_never_shown_in_place(client: aiohttp.ClientSession) -> 
 )
 @given(
     name=st.text(
-        alphabet=st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=40
+        alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40
     )
 )
 async def test_no_file_name_adds_a_header(client: aiohttp.ClientSession, name: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from posthouse.matrix import LimitExceeded, UserId
 from posthouse.media import AllowanceUsedUp, Media, NoSuchMedia, UploadTooLarge
 from posthouse.std.faults import Unavailable
+from posthouse.storage import Database
 from tests.media.conftest import MakeMedia
 
 ADA, BORIS = UserId("@ada:localhost"), UserId("@boris:localhost")
@@ -44,6 +45,19 @@ async def test_what_was_uploaded_can_be_opened(media: Media) -> None:
     assert found.media.file_name == "harvest.png"
     assert found.media.content_type == "image/png"
     assert found.media.user_id == ADA
+
+
+async def test_a_download_costs_one_statement_and_an_upload_three(
+    media: Media, database: Database
+) -> None:
+    """The allowance read, the allowance taken, the row; what begins and commits not counted."""
+    before = database.statements
+    media_id = await upload(media, ADA, b"a picture")
+    uploaded = database.statements
+    await media.open("localhost", media_id)
+
+    assert database.statements - uploaded == 1
+    assert uploaded - before == 3
 
 
 @pytest.mark.parametrize("size", [0, 1, 255, 256 * 1024, 256 * 1024 + 1, 3 * MIB + 7])
