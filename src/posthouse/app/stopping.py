@@ -1,0 +1,48 @@
+"""How the process learns that it is to stop."""
+
+import asyncio
+import os
+import signal
+from typing import Final
+
+from structlog import get_logger
+
+STOP_S_MAX: Final = 5.0
+"""A stop takes no longer; what is not closed by then is left to the next start."""
+
+_SIGNALS: Final = signal.SIGTERM, signal.SIGINT
+
+_log = get_logger("posthouse.app")
+
+
+class StopSignal:
+    """SIGTERM and SIGINT ask once, politely; a second one, or `STOP_S_MAX`, ends the process.
+
+    Ending the process at any moment is safe: what was acknowledged is durable, and what was not
+    is repeated by the client.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._asked = asyncio.Event()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self._on_signal, number)
+
+    async def wait(self) -> None:
+        await self._asked.wait()
+
+    def ask(self) -> None:
+        """Stops as a signal would: for a part of the server that can't go on."""
+        if not self._asked.is_set():
+            self._asked.set()
+            self._loop.call_later(STOP_S_MAX, self._end, "stop took too long")
+
+    def _on_signal(self, number: int) -> None:
+        if self._asked.is_set():
+            self._end("asked twice to stop")
+        _log.info("stopping", signal=signal.Signals(number).name)
+        self.ask()
+
+    def _end(self, why: str) -> None:
+        _log.warning("ended without closing", why=why)
+        os._exit(1)
