@@ -8,6 +8,8 @@ and `insert_many`. Statements are text with `$1` placeholders in the common subs
 (3) What a driver raises reaches a store as one of the exceptions below, never as the driver's own.
 """
 
+from posthouse.storage.fingerprint import describe_schema, schema_fingerprint
+from posthouse.storage.folder import FolderInUse
 from posthouse.storage.interface import (
     Constraint,
     Database,
@@ -19,13 +21,17 @@ from posthouse.storage.interface import (
     Row,
     SchemaRefused,
     Statement,
+    StatementRefused,
     Transaction,
 )
+from posthouse.storage.opening import open_database
+from posthouse.storage.settings import StorageSettings
 
 __all__ = [
     "Constraint",
     "Database",
     "Dialects",
+    "FolderInUse",
     "InDoubt",
     "Insert",
     "Owner",
@@ -33,5 +39,10 @@ __all__ = [
     "Row",
     "SchemaRefused",
     "Statement",
+    "StatementRefused",
+    "StorageSettings",
     "Transaction",
+    "describe_schema",
+    "open_database",
+    "schema_fingerprint",
 ]

@@ -46,7 +46,12 @@ class Insert:
 
 
 class Reader(Protocol):
-    """Reads committed rows. A list argument is for `= ANY($1)` and becomes an array or JSON."""
+    """Reads committed rows; each result is small enough to be held whole.
+
+    A list argument is one array on PostgreSQL (`column = ANY($1)`) and one JSON text on SQLite
+    (`column IN (SELECT value FROM json_each($1))`; for a list of bytes, which travel as
+    hexadecimal, `SELECT unhex(value)`).
+    """
 
     async def fetch_one(self, statement: Statement, *args: Any) -> Row | None: ...
 
@@ -54,7 +59,12 @@ class Reader(Protocol):
 
 
 class Transaction(Reader, Protocol):
-    """Reads and writes that become durable together or not at all."""
+    """Reads and writes that become durable together or not at all.
+
+    A statement that failed spoils its transaction, on both engines: nothing runs after it, and a
+    clean exit raises. PostgreSQL runs transactions side by side (READ COMMITTED): what must not
+    race begins with a statement that takes a row, as the fence does.
+    """
 
     async def execute(self, statement: Statement, *args: Any) -> int:
         """Runs a writing statement; returns the number of rows it touched."""
@@ -66,10 +76,21 @@ class Transaction(Reader, Protocol):
 class Database(Protocol):
     """One database, or three in tests: each kind of owner has its tables in exactly one."""
 
-    engine: Literal["sqlite", "postgresql"]
+    @property
+    def engine(self) -> Literal["sqlite", "postgresql"]: ...
+
+    @property
+    def statements(self) -> int:
+        """How many statements ran since it was opened: budgets of queries are its differences."""
+        ...
 
     def transaction(self, *, of: Owner) -> AbstractAsyncContextManager[Transaction]:
-        """Begins at entry, commits at a clean exit, rolls back at an exception."""
+        """Begins at entry, commits at a clean exit, rolls back at an exception.
+
+        Raises `Unavailable` when it can't begin or is known not to have committed, `InDoubt` when
+        that isn't known. A cancellation before the commit rolls back; during it, the commit is
+        finished or its fate is open.
+        """
         ...
 
     def reader(self, *, of: Owner) -> Reader:
@@ -88,7 +109,14 @@ class InDoubt(Unavailable):
 
 
 class Constraint(Exception):
-    """A uniqueness or check constraint refused a row. Carries the driver's text."""
+    """A uniqueness, check or NOT NULL constraint refused a row. Carries the driver's text."""
+
+
+class StatementRefused(Exception):
+    """The database doesn't understand a statement or its arguments: a bug, never the weather.
+
+    So is a statement on a table that is another kind of owner's, where each has its own database.
+    """
 
 
 class SchemaRefused(Exception):

@@ -55,7 +55,7 @@ class WriterState(enum.Enum):
 class Batch:
     """What one commit will write, who waits for it, and what becomes true with it."""
 
-    __slots__ = ("applied", "base", "head", "jobs", "rows", "statements", "touches", "waiters")
+    __slots__ = ("applied", "base", "head", "jobs", "rows", "statements", "touches", "upserts", "waiters")
 
     def __init__(self, base: int) -> None:
         self.base = base
@@ -64,6 +64,7 @@ class Batch:
         self.touches = False
         """Whether the second serial moves too: for what changes without an entry."""
         self.rows: dict[Insert, list[Row]] = {}
+        self.upserts: dict[Insert, dict[object, Row]] = {}
         self.statements: list[tuple[Statement, tuple[Any, ...]]] = []
         self.applied: list[Callable[[], None]] = []
         self.waiters: list[tuple[asyncio.Future[Any], Any]] = []
@@ -80,6 +81,15 @@ class Batch:
             rows = self.rows[insert] = []
         rows.append(row)
 
+    def upsert(self, insert: Insert, key: object, row: Row) -> None:
+        """A row that replaces the batch's earlier one of the same key: PostgreSQL refuses to touch
+        one row twice in a statement.
+        """
+        rows = self.upserts.get(insert)
+        if rows is None:
+            rows = self.upserts[insert] = {}
+        rows[key] = row
+
     def execute(self, statement: Statement, *args: Any) -> None:
         """A statement that runs after the batch's inserts."""
         self.statements.append((statement, args))
@@ -91,12 +101,6 @@ class Batch:
     def futures(self) -> list[asyncio.Future[Any]]:
         """Everybody who waits for this batch."""
         return [waiter for waiter, _ in self.waiters]
-
-    def coalesce(self, insert: Insert, key: tuple[int, ...]) -> None:
-        """Keeps the last row of each key: one statement may not touch a row twice."""
-        rows = self.rows.get(insert)
-        if rows is not None and len(rows) > 1:
-            self.rows[insert] = list({tuple(row[i] for i in key): row for row in rows}.values())
 
 
 class Fenced(Exception):
@@ -218,6 +222,8 @@ class Writer:
             await self._fence(tx, batch.base, batch.head, self._serial_after(batch))
             for insert, rows in batch.rows.items():
                 await tx.insert_many(insert, rows)
+            for insert, by_key in batch.upserts.items():
+                await tx.insert_many(insert, list(by_key.values()))
             for statement, args in batch.statements:
                 await tx.execute(statement, *args)
 

@@ -1,0 +1,127 @@
+"""What a room's log is made of, as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from posthouse.matrix import EventId, RoomId, UserId
+
+JsonObject = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Event:
+    """One event of a room's log, as it is sent.
+
+    `base` is the client's JSON text without its closing brace, without `room_id` and `unsigned`:
+    made once, spliced by whoever sends it (docs/architecture.md §3, invariant 4).
+    """
+
+    key: int
+    """The room's key."""
+    position: int
+    event_id: EventId
+    type: str
+    state_key: str | None
+    sender: UserId
+    ts: int
+    """Origin time, milliseconds since 1970 UTC."""
+    base: bytes
+    content: bytes
+    prev: int
+    """The position of the event before it in the room; 0 for the first."""
+    replaces: int
+    """The position of the state event that it replaced; 0 for none."""
+    redacts: EventId | None
+    redacted_by: int
+    """The position of the event that redacted it; 0 for none."""
+    txn_device: str | None
+    txn_id: str | None
+    prev_content: bytes | None = None
+    """What the replaced state event said, where it is known."""
+    replaces_id: EventId | None = None
+    because: bytes | None = None
+    """The redaction, as clients see it, where this event was redacted."""
+
+    @property
+    def size(self) -> int:
+        return len(self.base) + len(self.content) + 600
+
+    @property
+    def membership(self) -> str | None:
+        """What a member event says; None for every other."""
+        if self.type != "m.room.member" or self.state_key is None:
+            return None
+        membership = orjson.loads(self.content).get("membership")
+        return membership if isinstance(membership, str) else None
+
+
+@dataclass(slots=True)
+class DeviceNote:
+    """An entry that says: this member's devices changed."""
+
+    key: int
+    position: int
+    user_id: UserId
+
+    @property
+    def size(self) -> int:
+        return 200
+
+
+Entry = Event | DeviceNote
+
+
+@dataclass(slots=True, frozen=True)
+class StateEvent:
+    """A state event as the rules of authorisation read it."""
+
+    position: int
+    event_id: EventId
+    sender: UserId
+    content: JsonObject
+    event: Event
+
+    @property
+    def membership(self) -> str | None:
+        value = self.content.get("membership")
+        return value if isinstance(value, str) else None
+
+
+@dataclass(slots=True, frozen=True)
+class Head:
+    """The newest event of a room: what the next one follows."""
+
+    position: int
+    event_id: EventId | None
+    depth: int
+    ts: int
+
+
+EMPTY_HEAD = Head(0, None, 0, 0)
+
+
+@dataclass(slots=True, frozen=True)
+class Pointer:
+    """A person's membership of a room, as their own stream tells it."""
+
+    room_id: RoomId
+    membership: str
+    room_position: int
+    """Where the membership event stands in the room's stream."""
+    position: int
+    """Where the change stands in the person's stream."""
+    forgotten: bool
+
+
+@dataclass(slots=True, frozen=True)
+class TransactionKey:
+    """What makes a send the same send: scope of a transaction id."""
+
+    sender: UserId
+    device_id: str
+    room: int
+    endpoint: str
+    txn_id: str

@@ -1,0 +1,458 @@
+"""The SQL of the tables of rooms: the log, the current state, device notes, pointers.
+
+Positions bound every read of the log, so that an answer is of one moment whatever commits meanwhile.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from posthouse.matrix import EventId, RoomId, UserId, event_id_of
+from posthouse.rooms.model import DeviceNote, Event, Pointer
+from posthouse.rooms.wire import base_bytes
+from posthouse.storage import Dialects, Insert, Reader, Row
+
+EVENTS: Final = Insert(
+    "events",
+    (
+        ("id", "bigint"),
+        ("room", "bigint"),
+        ("position", "bigint"),
+        ("type", "text"),
+        ("state_key", "text"),
+        ("sender", "text"),
+        ("ts", "bigint"),
+        ("depth", "bigint"),
+        ("hash", "bytea"),
+        ("short_hash", "bigint"),
+        ("content_hash", "bytea"),
+        ("auth", "bytea"),
+        ("prev", "bigint"),
+        ("replaces", "bigint"),
+        ("redacts", "text"),
+        ("redacted_by", "bigint"),
+        ("txn_device", "text"),
+        ("txn_id", "text"),
+        ("content", "bytea"),
+    ),
+)
+
+CURRENT_STATE: Final = Insert(
+    "current_state",
+    (
+        ("room", "bigint"),
+        ("type", "text"),
+        ("state_key", "text"),
+        ("position", "bigint"),
+        ("membership", "text"),
+    ),
+    "ON CONFLICT (room, type, state_key) DO UPDATE "
+    "SET position = excluded.position, membership = excluded.membership",
+)
+
+ROOMS: Final = Insert(
+    "rooms",
+    (
+        ("room", "bigint"),
+        ("room_id", "text"),
+        ("version", "text"),
+        ("creator", "text"),
+        ("created_ms", "bigint"),
+    ),
+)
+
+DEVICE_NOTES: Final = Insert(
+    "device_notes",
+    (("id", "bigint"), ("room", "bigint"), ("position", "bigint"), ("user_id", "text")),
+)
+
+REDACT: Final = "UPDATE events SET content = $1, redacted_by = $2 WHERE id = $3"
+
+_COLUMNS: Final = (
+    "e.room, e.position, e.type, e.state_key, e.sender, e.ts, e.hash, e.prev, e.replaces, "
+    "e.redacts, e.redacted_by, e.txn_device, e.txn_id, e.content"
+)
+
+_ROOM: Final = "SELECT room_id, version, creator FROM rooms WHERE room = $1"
+
+_HEAD: Final = f"""
+    SELECT e.depth, {_COLUMNS} FROM events e WHERE e.room = $1 ORDER BY e.position DESC LIMIT 1
+"""
+
+_LAST_NOTE: Final = """
+    SELECT position FROM device_notes WHERE room = $1 ORDER BY position DESC LIMIT 1
+"""
+
+_LAST_POSITIONS: Final = Dialects(
+    sqlite="""
+        SELECT r.value,
+            (SELECT MAX(e.position) FROM events e WHERE e.room = r.value),
+            (SELECT MAX(n.position) FROM device_notes n WHERE n.room = r.value)
+        FROM json_each($1) r
+    """,
+    postgresql="""
+        SELECT r.room,
+            (SELECT MAX(e.position) FROM events e WHERE e.room = r.room),
+            (SELECT MAX(n.position) FROM device_notes n WHERE n.room = r.room)
+        FROM unnest($1::bigint[]) AS r (room)
+    """,
+)
+
+_CURRENT: Final = f"""
+    SELECT {_COLUMNS} FROM current_state s
+    JOIN events e ON e.room = s.room AND e.position = s.position
+    WHERE s.room = $1 AND s.type = $2 AND s.state_key = $3
+"""
+
+_CURRENT_BY_TYPES: Final = Dialects(
+    sqlite=f"""
+        SELECT {_COLUMNS} FROM current_state s
+        JOIN events e ON e.room = s.room AND e.position = s.position
+        WHERE s.room = $1 AND s.state_key = '' AND s.type IN (SELECT value FROM json_each($2))
+    """,
+    postgresql=f"""
+        SELECT {_COLUMNS} FROM current_state s
+        JOIN events e ON e.room = s.room AND e.position = s.position
+        WHERE s.room = $1 AND s.state_key = '' AND s.type = ANY($2::text[])
+    """,
+)
+
+_CURRENT_MEMBERS: Final = Dialects(
+    sqlite=f"""
+        SELECT {_COLUMNS} FROM current_state s
+        JOIN events e ON e.room = s.room AND e.position = s.position
+        WHERE s.room = $1 AND s.type = 'm.room.member'
+            AND s.state_key IN (SELECT value FROM json_each($2))
+    """,
+    postgresql=f"""
+        SELECT {_COLUMNS} FROM current_state s
+        JOIN events e ON e.room = s.room AND e.position = s.position
+        WHERE s.room = $1 AND s.type = 'm.room.member' AND s.state_key = ANY($2::text[])
+    """,
+)
+
+_COUNTS: Final = """
+    SELECT membership, COUNT(*) FROM current_state
+    WHERE room = $1 AND type = 'm.room.member' AND membership IN ('join', 'invite')
+    GROUP BY membership
+"""
+
+_MEMBER_IDS: Final = """
+    SELECT state_key FROM current_state
+    WHERE room = $1 AND type = 'm.room.member' AND membership = $2
+    ORDER BY state_key LIMIT $3
+"""
+
+_BY_HASH: Final = f"SELECT {_COLUMNS} FROM events e WHERE e.short_hash = $1"
+
+_BY_POSITIONS: Final = Dialects(
+    sqlite=f"""
+        SELECT {_COLUMNS} FROM events e
+        WHERE e.room = $1 AND e.position IN (SELECT value FROM json_each($2))
+    """,
+    postgresql=f"""
+        SELECT {_COLUMNS} FROM events e WHERE e.room = $1 AND e.position = ANY($2::bigint[])
+    """,
+)
+
+_BACKWARDS: Final = f"""
+    SELECT {_COLUMNS} FROM events e
+    WHERE e.room = $1 AND e.position <= $2 AND e.position > $3
+    ORDER BY e.position DESC LIMIT $4
+"""
+
+_FORWARDS: Final = f"""
+    SELECT {_COLUMNS} FROM events e
+    WHERE e.room = $1 AND e.position > $2 AND e.position <= $3
+    ORDER BY e.position LIMIT $4
+"""
+
+_STATE_AT: Final = f"""
+    SELECT {_COLUMNS} FROM events e
+    WHERE e.room = $1 AND e.state_key IS NOT NULL AND e.position <= $2
+        AND e.position = (
+            SELECT MAX(x.position) FROM events x
+            WHERE x.room = e.room AND x.type = e.type AND x.state_key = e.state_key
+                AND x.position <= $2
+        )
+    ORDER BY e.position
+"""
+
+_STATE_KEY_AT: Final = f"""
+    SELECT {_COLUMNS} FROM events e
+    WHERE e.room = $1 AND e.type = $2 AND e.state_key = $3 AND e.position <= $4
+    ORDER BY e.position DESC LIMIT 1
+"""
+
+_STATE_BETWEEN: Final = f"""
+    SELECT {_COLUMNS} FROM events e
+    WHERE e.room = $1 AND e.state_key IS NOT NULL AND e.position > $2 AND e.position <= $3
+    ORDER BY e.position
+"""
+
+_HISTORY_OF_KEY: Final = """
+    SELECT position, content FROM events
+    WHERE room = $1 AND type = $2 AND state_key = $3 AND position <= $4
+    ORDER BY position
+"""
+
+_NOTES_BETWEEN: Final = """
+    SELECT position, user_id FROM device_notes
+    WHERE room = $1 AND position > $2 AND position <= $3 ORDER BY position
+"""
+
+_MEMBER_EVENTS_OF_STREAM: Final = """
+    SELECT e.id, r.room_id, e.position, e.state_key, e.content FROM events e
+    JOIN rooms r ON r.room = e.room
+    WHERE e.id > $1 AND e.id <= $2 AND e.type = 'm.room.member' AND e.state_key IS NOT NULL
+    ORDER BY e.id LIMIT $3
+"""
+
+_RECENT_TRANSACTIONS: Final = """
+    SELECT room, sender, txn_device, txn_id, hash, ts FROM events
+    WHERE id > $1 AND id <= $2 AND txn_id IS NOT NULL ORDER BY id DESC LIMIT $3
+"""
+
+_TRANSACTION: Final = """
+    SELECT hash FROM events
+    WHERE room = $1 AND sender = $2 AND txn_device = $3 AND txn_id = $4 AND position <= $5
+    ORDER BY position DESC LIMIT 1
+"""
+
+_POINTERS: Final = """
+    SELECT room_id, membership, room_position, position, forgotten FROM memberships
+    WHERE user_id = $1
+"""
+
+_POINTER: Final = """
+    SELECT room_id, membership, room_position, position, forgotten FROM memberships
+    WHERE user_id = $1 AND room_id = $2
+"""
+
+SET_POINTER: Final = """
+    INSERT INTO memberships (user_id, room_id, membership, room_position, position, forgotten)
+    VALUES ($1, $2, $3, $4, $5, 0)
+    ON CONFLICT (user_id, room_id) DO UPDATE
+        SET membership = excluded.membership, room_position = excluded.room_position,
+            position = excluded.position, forgotten = 0
+        WHERE memberships.room_position < excluded.room_position
+"""
+
+FORGET: Final = """
+    UPDATE memberships SET forgotten = 1, position = $1
+    WHERE user_id = $2 AND room_id = $3 AND forgotten = 0 AND membership IN ('leave', 'ban')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRow:
+    """What never changes of a room."""
+
+    room_id: RoomId
+    version: str
+    creator: UserId
+
+
+def short_hash(event_hash: bytes) -> int:
+    """The integer by which an event is found: the first 8 bytes of its hash, signed."""
+    return int.from_bytes(event_hash[:8], "big", signed=True)
+
+
+def pack_positions(positions: Sequence[int]) -> bytes:
+    """Positions of auth events as they lie in a row."""
+    return struct.pack(f">{len(positions)}q", *positions)
+
+
+def unpack_positions(packed: bytes) -> tuple[int, ...]:
+    return struct.unpack(f">{len(packed) // 8}q", packed)
+
+
+def event_of_row(row: Row) -> Event:
+    """An event from the columns of `_COLUMNS`."""
+    (
+        room,
+        position,
+        type_,
+        state_key,
+        sender,
+        ts,
+        event_hash,
+        prev,
+        replaces,
+        redacts,
+        redacted_by,
+        txn_device,
+        txn_id,
+        content,
+    ) = row
+    event_id = event_id_of(event_hash)
+    return Event(
+        key=room,
+        position=position,
+        event_id=event_id,
+        type=type_,
+        state_key=state_key,
+        sender=UserId(sender),
+        ts=ts,
+        base=base_bytes(
+            content=content,
+            event_id=event_id,
+            ts=ts,
+            sender=UserId(sender),
+            type_=type_,
+            state_key=state_key,
+            redacts=redacts,
+        ),
+        content=content,
+        prev=prev,
+        replaces=replaces,
+        redacts=redacts,
+        redacted_by=redacted_by,
+        txn_device=txn_device,
+        txn_id=txn_id,
+    )
+
+
+async def fetch_room(reader: Reader, room: int) -> RoomRow | None:
+    row = await reader.fetch_one(_ROOM, room)
+    return RoomRow(RoomId(row[0]), row[1], UserId(row[2])) if row else None
+
+
+async def fetch_head(reader: Reader, room: int) -> tuple[Event, int] | None:
+    """The newest event and its depth."""
+    row = await reader.fetch_one(_HEAD, room)
+    return (event_of_row(row[1:]), row[0]) if row else None
+
+
+async def last_note_position(reader: Reader, room: int) -> int:
+    row = await reader.fetch_one(_LAST_NOTE, room)
+    return row[0] if row else 0
+
+
+async def last_positions(reader: Reader, rooms: Sequence[int]) -> dict[int, int]:
+    """The position of the newest entry of each room, in one statement."""
+    rows = await reader.fetch_all(_LAST_POSITIONS, list(rooms))
+    return {row[0]: max(row[1] or 0, row[2] or 0) for row in rows}
+
+
+async def current_state_event(
+    reader: Reader, room: int, type_: str, state_key: str
+) -> Event | None:
+    row = await reader.fetch_one(_CURRENT, room, type_, state_key)
+    return event_of_row(row) if row else None
+
+
+async def current_state_of_types(reader: Reader, room: int, types: Sequence[str]) -> list[Event]:
+    """The current state events of these types with the empty state key."""
+    return [event_of_row(r) for r in await reader.fetch_all(_CURRENT_BY_TYPES, room, list(types))]
+
+
+async def current_members(reader: Reader, room: int, users: Sequence[str]) -> list[Event]:
+    """The current member events of these people."""
+    return [event_of_row(r) for r in await reader.fetch_all(_CURRENT_MEMBERS, room, list(users))]
+
+
+async def member_counts(reader: Reader, room: int) -> tuple[int, int]:
+    """How many are joined and invited."""
+    counts = {row[0]: row[1] for row in await reader.fetch_all(_COUNTS, room)}
+    return counts.get("join", 0), counts.get("invite", 0)
+
+
+async def member_ids(reader: Reader, room: int, membership: str, limit: int) -> list[UserId]:
+    """People with this membership, in the order of their ids."""
+    return [UserId(r[0]) for r in await reader.fetch_all(_MEMBER_IDS, room, membership, limit)]
+
+
+async def event_by_hash(reader: Reader, event_hash: bytes) -> Event | None:
+    for row in await reader.fetch_all(_BY_HASH, short_hash(event_hash)):
+        if row[6] == event_hash:
+            return event_of_row(row)
+    return None
+
+
+async def events_at(reader: Reader, room: int, positions: Sequence[int]) -> dict[int, Event]:
+    """The events at these positions, by position."""
+    if not positions:
+        return {}
+    rows = await reader.fetch_all(_BY_POSITIONS, room, list(positions))
+    return {row[1]: event_of_row(row) for row in rows}
+
+
+async def events_backwards(
+    reader: Reader, room: int, *, up_to: int, after: int, limit: int
+) -> list[Event]:
+    """Events with `after < position <= up_to`, newest first."""
+    return [
+        event_of_row(r) for r in await reader.fetch_all(_BACKWARDS, room, up_to, after, limit)
+    ]
+
+
+async def events_forwards(
+    reader: Reader, room: int, *, after: int, up_to: int, limit: int
+) -> list[Event]:
+    """Events with `after < position <= up_to`, oldest first."""
+    return [event_of_row(r) for r in await reader.fetch_all(_FORWARDS, room, after, up_to, limit)]
+
+
+async def state_at(reader: Reader, room: int, position: int) -> list[Event]:
+    """The whole state after the event at a position."""
+    return [event_of_row(r) for r in await reader.fetch_all(_STATE_AT, room, position)]
+
+
+async def state_key_at(
+    reader: Reader, room: int, type_: str, state_key: str, position: int
+) -> Event | None:
+    row = await reader.fetch_one(_STATE_KEY_AT, room, type_, state_key, position)
+    return event_of_row(row) if row else None
+
+
+async def state_between(reader: Reader, room: int, after: int, up_to: int) -> list[Event]:
+    """State events with `after < position <= up_to`, oldest first."""
+    return [event_of_row(r) for r in await reader.fetch_all(_STATE_BETWEEN, room, after, up_to)]
+
+
+async def history_of_key(
+    reader: Reader, room: int, type_: str, state_key: str, up_to: int, field: str
+) -> list[tuple[int, Any]]:
+    """How one field of a state event's content changed: (position, value), oldest first."""
+    rows = await reader.fetch_all(_HISTORY_OF_KEY, room, type_, state_key, up_to)
+    return [(row[0], orjson.loads(row[1]).get(field)) for row in rows]
+
+
+async def notes_between(reader: Reader, room: int, after: int, up_to: int) -> list[DeviceNote]:
+    rows = await reader.fetch_all(_NOTES_BETWEEN, room, after, up_to)
+    return [DeviceNote(room, row[0], UserId(row[1])) for row in rows]
+
+
+async def member_events_of_stream(
+    reader: Reader, after_id: int, up_to_id: int, limit: int
+) -> list[tuple[int, RoomId, int, UserId, str]]:
+    """(row id, room, position, whose, membership) of a stream's member events, in order."""
+    rows = await reader.fetch_all(_MEMBER_EVENTS_OF_STREAM, after_id, up_to_id, limit)
+    return [
+        (r[0], RoomId(r[1]), r[2], UserId(r[3]), orjson.loads(r[4]).get("membership")) for r in rows
+    ]
+
+
+async def recent_transactions(
+    reader: Reader, after_id: int, up_to_id: int, limit: int
+) -> list[tuple[int, UserId, str, str, EventId, int]]:
+    """(room, sender, device, transaction id, event, ts), newest first."""
+    rows = await reader.fetch_all(_RECENT_TRANSACTIONS, after_id, up_to_id, limit)
+    return [(r[0], UserId(r[1]), r[2], r[3], event_id_of(r[4]), r[5]) for r in rows]
+
+
+async def pointers_of(reader: Reader, user_id: UserId) -> list[Pointer]:
+    return [_pointer(row) for row in await reader.fetch_all(_POINTERS, user_id)]
+
+
+async def pointer_of(reader: Reader, user_id: UserId, room_id: RoomId) -> Pointer | None:
+    row = await reader.fetch_one(_POINTER, user_id, room_id)
+    return _pointer(row) if row else None
+
+
+def _pointer(row: Row) -> Pointer:
+    return Pointer(RoomId(row[0]), row[1], row[2], row[3], bool(row[4]))
