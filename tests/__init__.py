@@ -1,0 +1,1 @@
+"""Tests: the client API first, the rules by property, the stores on both engines."""
