@@ -6,6 +6,7 @@ path: a setting that is misspelt must never be one that is silently not in force
 """
 
 import difflib
+import enum
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,8 +16,10 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from posthouse.app.address import parse_address
 from posthouse.app.setting_types import bare, field_types, in_words, struct_in
+from posthouse.http import HttpSettings, LimitSettings
+from posthouse.matrix import InvalidParam, parse_server_name
+from posthouse.storage import StorageSettings
 
 LOCALHOST: Final = "localhost"
 
@@ -40,22 +43,18 @@ class ServerSettings(Struct, frozen=True):
             "address listened on while the name is `localhost`."
         ),
     ] = ""
-    listen: Annotated[
-        str,
-        Meta(
-            description="Address and port to listen on: `127.0.0.1:8008`, `[::1]:8008`. Port 0 takes "
-            "a free one."
-        ),
-    ] = "127.0.0.1:8008"
     data: Annotated[
         str,
         Meta(min_length=1, description="The folder with the embedded database and uploaded files."),
     ] = "data"
 
     def __post_init__(self) -> None:
-        parse_address(self.listen)
+        try:
+            parse_server_name(self.name)
+        except InvalidParam as refusal:
+            raise ValueError(f"name: {refusal.message}") from refusal
         if self.public_base_url and not self.public_base_url.startswith(("https://", "http://")):
-            raise ValueError("`public_base_url` begins with https:// or http://")
+            raise ValueError("public_base_url: it begins with https:// or http://")
 
 
 class SupportContact(Struct, frozen=True):
@@ -92,12 +91,78 @@ class LogSettings(Struct, frozen=True):
     ] = "auto"
 
 
+class RegistrationMode(enum.StrEnum):
+    """Who may make an account."""
+
+    OPEN = "open"
+    TOKEN = "token"
+    CLOSED = "closed"
+
+
+class RegistrationSettings(Struct, frozen=True):
+    """Who may make an account."""
+
+    mode: Annotated[
+        RegistrationMode | None,
+        Meta(
+            description="`open` to everybody, with a `token` of the operator's, or `closed`. Unless "
+            "set: `open` while the server's name is `localhost`, else `token`."
+        ),
+    ] = None
+
+
+class RoomSettings(Struct, frozen=True):
+    """New rooms."""
+
+    default_version: Annotated[
+        Literal["10", "11", "12"],
+        Meta(description="The version of a room whose creator asks for none."),
+    ] = "12"
+
+
+class StreamSettings(Struct, frozen=True):
+    """How many logs with one writer each a new database begins with (docs/architecture.md §3).
+
+    A database that exists keeps its own counts until `posthouse admin split`.
+    """
+
+    room_streams: Annotated[
+        int, Meta(ge=1, le=4096, description="Streams for rooms, a power of two.")
+    ] = 1
+    user_streams: Annotated[
+        int, Meta(ge=1, le=4096, description="Streams for people, a power of two.")
+    ] = 1
+
+    def __post_init__(self) -> None:
+        for key in ("room_streams", "user_streams"):
+            count = getattr(self, key)
+            if count & (count - 1):
+                raise ValueError(f"{key}: {count} is not a power of two")
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """Everything an operator may set, a section each."""
 
     server: ServerSettings = ServerSettings()
     support: SupportSettings = SupportSettings()
     log: LogSettings = LogSettings()
+    http: HttpSettings = HttpSettings()
+    limits: LimitSettings = LimitSettings()
+    storage: StorageSettings = StorageSettings()
+    streams: StreamSettings = StreamSettings()
+    registration: RegistrationSettings = RegistrationSettings()
+    rooms: RoomSettings = RoomSettings()
+
+    @property
+    def registration_mode(self) -> RegistrationMode:
+        """The mode set, else the default for this server's name.
+
+        A proxied server listens on loopback like one at home: only the name tells them apart.
+        """
+        if self.registration.mode is not None:
+            return self.registration.mode
+        is_local = self.server.name == LOCALHOST
+        return RegistrationMode.OPEN if is_local else RegistrationMode.TOKEN
 
 
 class ConfigRefused(Exception):

@@ -75,15 +75,10 @@ def _in_words(info: inspect.Type) -> str:
 
 
 def _range(info: inspect.IntType | inspect.FloatType) -> str:
-    match info.ge, info.le:
-        case None, None:
-            return ""
-        case low, None:
-            return f", {low} or more"
-        case None, high:
-            return f", at most {high}"
-        case low, high:
-            return f", {low} to {high}"
+    bounds = (
+        ("more than", info.gt), ("at least", info.ge), ("less than", info.lt), ("at most", info.le)
+    )  # fmt: skip
+    return "".join(f", {words} {bound}" for words, bound in bounds if bound is not None)
 
 
 def _choice(values: list[str]) -> str:
