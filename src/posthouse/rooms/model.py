@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
-from posthouse.matrix import EventId, RoomId, UserId
+from posthouse.matrix import AuthStateEvent, EventId, RoomId, UserId
 
 JsonObject = Mapping[str, Any]
+
+CONTENT_AT: Final = len(b'{"content":')
+"""Where the content begins in an event's base bytes."""
 
 
 @dataclass(slots=True)
@@ -29,7 +32,8 @@ class Event:
     ts: int
     """Origin time, milliseconds since 1970 UTC."""
     base: bytes
-    content: bytes
+    content_size: int
+    """Bytes of the content, which stands first in `base`."""
     prev: int
     """The position of the event before it in the room; 0 for the first."""
     replaces: int
@@ -47,7 +51,12 @@ class Event:
 
     @property
     def size(self) -> int:
-        return len(self.base) + len(self.content) + 600
+        return len(self.base) + 600
+
+    @property
+    def content(self) -> bytes:
+        """The content's canonical JSON."""
+        return self.base[CONTENT_AT : CONTENT_AT + self.content_size]
 
     @property
     def membership(self) -> str | None:
@@ -74,14 +83,10 @@ class DeviceNote:
 Entry = Event | DeviceNote
 
 
-@dataclass(slots=True, frozen=True)
-class StateEvent:
-    """A state event as the rules of authorisation read it."""
+class StateEvent(AuthStateEvent, frozen=True):
+    """A state event as the rules of authorisation read it, and where it stands."""
 
     position: int
-    event_id: EventId
-    sender: UserId
-    content: JsonObject
     event: Event
 
     @property

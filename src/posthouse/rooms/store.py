@@ -69,7 +69,9 @@ DEVICE_NOTES: Final = Insert(
     (("id", "bigint"), ("room", "bigint"), ("position", "bigint"), ("user_id", "text")),
 )
 
-REDACT: Final = "UPDATE events SET content = $1, redacted_by = $2 WHERE id = $3"
+REDACT: Final = """
+    UPDATE events SET content = $1, redacted_by = $2 WHERE room = $3 AND position = $4
+"""
 
 _COLUMNS: Final = (
     "e.room, e.position, e.type, e.state_key, e.sender, e.ts, e.hash, e.prev, e.replaces, "
@@ -77,6 +79,16 @@ _COLUMNS: Final = (
 )
 
 _ROOM: Final = "SELECT room_id, version, creator FROM rooms WHERE room = $1"
+
+_ROOMS_BY_KEYS: Final = Dialects(
+    sqlite="""
+        SELECT room, room_id, version, creator FROM rooms
+        WHERE room IN (SELECT value FROM json_each($1))
+    """,
+    postgresql="""
+        SELECT room, room_id, version, creator FROM rooms WHERE room = ANY($1::bigint[])
+    """,
+)
 
 _HEAD: Final = f"""
     SELECT e.depth, {_COLUMNS} FROM events e WHERE e.room = $1 ORDER BY e.position DESC LIMIT 1
@@ -193,6 +205,147 @@ _STATE_BETWEEN: Final = f"""
     ORDER BY e.position
 """
 
+_TIMELINES: Final = Dialects(
+    sqlite=f"""
+        SELECT {_COLUMNS} FROM json_each($1) r
+        JOIN json_each($2) f ON f.key = r.key
+        JOIN json_each($3) t ON t.key = r.key
+        JOIN events e ON e.id IN (
+            SELECT x.id FROM events x
+            WHERE x.room = r.value AND x.position > f.value AND x.position <= t.value
+            ORDER BY x.position DESC LIMIT $4
+        )
+    """,
+    postgresql=f"""
+        SELECT {_COLUMNS}
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS r (room, after, up_to)
+        CROSS JOIN LATERAL (
+            SELECT * FROM events x
+            WHERE x.room = r.room AND x.position > r.after AND x.position <= r.up_to
+            ORDER BY x.position DESC LIMIT $4
+        ) e
+    """,
+)
+
+_AT_PLACES: Final = Dialects(
+    sqlite=f"""
+        SELECT {_COLUMNS} FROM json_each($1) r
+        JOIN json_each($2) p ON p.key = r.key
+        JOIN events e ON e.room = r.value AND e.position = p.value
+    """,
+    postgresql=f"""
+        SELECT {_COLUMNS} FROM unnest($1::bigint[], $2::bigint[]) AS r (room, position)
+        JOIN events e ON e.room = r.room AND e.position = r.position
+    """,
+)
+
+_SIGHTS: Final = Dialects(
+    sqlite="""
+        SELECT e.room, e.type, e.position, e.content FROM json_each($1) r
+        JOIN events e ON e.room = r.value AND e.state_key IS NOT NULL
+            AND e.type = 'm.room.history_visibility' AND e.state_key = ''
+        UNION ALL
+        SELECT e.room, e.type, e.position, e.content FROM json_each($1) r
+        JOIN events e ON e.room = r.value AND e.state_key IS NOT NULL
+            AND e.type = 'm.room.member' AND e.state_key = $2
+        ORDER BY 3
+    """,
+    postgresql="""
+        SELECT room, type, position, content FROM events
+        WHERE room = ANY($1::bigint[]) AND type = 'm.room.history_visibility' AND state_key = ''
+        UNION ALL
+        SELECT room, type, position, content FROM events
+        WHERE room = ANY($1::bigint[]) AND type = 'm.room.member' AND state_key = $2
+        ORDER BY 3
+    """,
+)
+
+_STATES: Final = Dialects(
+    sqlite=f"""
+        SELECT {_COLUMNS} FROM json_each($1) r
+        JOIN current_state s ON s.room = r.value
+        JOIN events e ON e.room = s.room AND e.position = s.position
+        WHERE $2 = 1 OR s.type <> 'm.room.member'
+        ORDER BY e.position
+    """,
+    postgresql=f"""
+        SELECT {_COLUMNS} FROM current_state s
+        JOIN events e ON e.room = s.room AND e.position = s.position
+        WHERE s.room = ANY($1::bigint[]) AND ($2::bigint = 1 OR s.type <> 'm.room.member')
+        ORDER BY e.position
+    """,
+)
+
+_MEMBERS_OF_ROOMS: Final = Dialects(
+    sqlite=f"""
+        SELECT {_COLUMNS} FROM json_each($1) r
+        JOIN json_each($2) u ON u.key = r.key
+        JOIN current_state s
+            ON s.room = r.value AND s.type = 'm.room.member' AND s.state_key = u.value
+        JOIN events e ON e.room = s.room AND e.position = s.position
+    """,
+    postgresql=f"""
+        SELECT {_COLUMNS} FROM unnest($1::bigint[], $2::text[]) AS r (room, user_id)
+        JOIN current_state s
+            ON s.room = r.room AND s.type = 'm.room.member' AND s.state_key = r.user_id
+        JOIN events e ON e.room = s.room AND e.position = s.position
+    """,
+)
+
+_COUNTS_OF_ROOMS: Final = Dialects(
+    sqlite="""
+        SELECT s.room, s.membership, COUNT(*) FROM json_each($1) r
+        JOIN current_state s ON s.room = r.value AND s.type = 'm.room.member'
+        WHERE s.membership IN ('join', 'invite')
+        GROUP BY s.room, s.membership
+    """,
+    postgresql="""
+        SELECT room, membership, COUNT(*) FROM current_state
+        WHERE room = ANY($1::bigint[]) AND type = 'm.room.member'
+            AND membership IN ('join', 'invite')
+        GROUP BY room, membership
+    """,
+)
+
+_HEROES_OF_ROOMS: Final = Dialects(
+    sqlite="""
+        SELECT s.room, s.state_key, s.membership FROM json_each($1) r
+        JOIN current_state s ON s.room = r.value AND s.type = 'm.room.member'
+            AND s.state_key IN (
+                SELECT x.state_key FROM current_state x
+                WHERE x.room = r.value AND x.type = 'm.room.member' AND x.state_key <> $2
+                    AND x.membership IN ('join', 'invite')
+                ORDER BY x.position LIMIT $3
+            )
+        ORDER BY s.position
+    """,
+    postgresql="""
+        SELECT r.room, s.state_key, s.membership FROM unnest($1::bigint[]) AS r (room)
+        CROSS JOIN LATERAL (
+            SELECT x.state_key, x.membership, x.position FROM current_state x
+            WHERE x.room = r.room AND x.type = 'm.room.member' AND x.state_key <> $2
+                AND x.membership IN ('join', 'invite')
+            ORDER BY x.position LIMIT $3
+        ) s
+        ORDER BY s.position
+    """,
+)
+
+_WHERE_JOINED: Final = Dialects(
+    sqlite="""
+        SELECT DISTINCT s.state_key FROM json_each($1) r
+        JOIN json_each($2) u
+        JOIN current_state s
+            ON s.room = r.value AND s.type = 'm.room.member' AND s.state_key = u.value
+        WHERE s.membership = 'join'
+    """,
+    postgresql="""
+        SELECT DISTINCT state_key FROM current_state
+        WHERE room = ANY($1::bigint[]) AND type = 'm.room.member' AND state_key = ANY($2::text[])
+            AND membership = 'join'
+    """,
+)
+
 _HISTORY_OF_KEY: Final = """
     SELECT position, content FROM events
     WHERE room = $1 AND type = $2 AND state_key = $3 AND position <= $4
@@ -306,7 +459,7 @@ def event_of_row(row: Row) -> Event:
             state_key=state_key,
             redacts=redacts,
         ),
-        content=content,
+        content_size=len(content),
         prev=prev,
         replaces=replaces,
         redacts=redacts,
@@ -319,6 +472,11 @@ def event_of_row(row: Row) -> Event:
 async def fetch_room(reader: Reader, room: int) -> RoomRow | None:
     row = await reader.fetch_one(_ROOM, room)
     return RoomRow(RoomId(row[0]), row[1], UserId(row[2])) if row else None
+
+
+async def fetch_rooms(reader: Reader, keys: Sequence[int]) -> dict[int, RoomRow]:
+    rows = await reader.fetch_all(_ROOMS_BY_KEYS, list(keys))
+    return {row[0]: RoomRow(RoomId(row[1]), row[2], UserId(row[3])) for row in rows}
 
 
 async def fetch_head(reader: Reader, room: int) -> tuple[Event, int] | None:
@@ -385,9 +543,7 @@ async def events_backwards(
     reader: Reader, room: int, *, up_to: int, after: int, limit: int
 ) -> list[Event]:
     """Events with `after < position <= up_to`, newest first."""
-    return [
-        event_of_row(r) for r in await reader.fetch_all(_BACKWARDS, room, up_to, after, limit)
-    ]
+    return [event_of_row(r) for r in await reader.fetch_all(_BACKWARDS, room, up_to, after, limit)]
 
 
 async def events_forwards(
@@ -420,6 +576,80 @@ async def history_of_key(
     """How one field of a state event's content changed: (position, value), oldest first."""
     rows = await reader.fetch_all(_HISTORY_OF_KEY, room, type_, state_key, up_to)
     return [(row[0], orjson.loads(row[1]).get(field)) for row in rows]
+
+
+async def timelines(
+    reader: Reader, keys: Sequence[int], after: Sequence[int], up_to: Sequence[int], limit: int
+) -> list[Event]:
+    """The newest `limit` events of each room with `after < position <= up_to`, in no order."""
+    rows = await reader.fetch_all(_TIMELINES, list(keys), list(after), list(up_to), limit)
+    return [event_of_row(row) for row in rows]
+
+
+async def events_at_places(reader: Reader, places: Sequence[tuple[int, int]]) -> list[Event]:
+    """The events at these (room, position)."""
+    if not places:
+        return []
+    keys, positions = zip(*places, strict=True)
+    rows = await reader.fetch_all(_AT_PLACES, list(keys), list(positions))
+    return [event_of_row(row) for row in rows]
+
+
+async def sights(
+    reader: Reader, keys: Sequence[int], user_id: UserId
+) -> list[tuple[int, str, int, bytes]]:
+    """(room, type, position, content) of all visibility changes of these rooms and of all of the
+    person's own member events, oldest first.
+    """
+    return [
+        (r[0], r[1], r[2], r[3]) for r in await reader.fetch_all(_SIGHTS, list(keys), user_id)
+    ]
+
+
+async def current_states(
+    reader: Reader, keys: Sequence[int], *, members: bool
+) -> list[Event]:
+    """The current state of several rooms, with or without their members."""
+    rows = await reader.fetch_all(_STATES, list(keys), int(members))
+    return [event_of_row(row) for row in rows]
+
+
+async def members_of_rooms(reader: Reader, wanted: Sequence[tuple[int, str]]) -> list[Event]:
+    """The current member events of these (room, person)."""
+    if not wanted:
+        return []
+    keys, users = zip(*wanted, strict=True)
+    rows = await reader.fetch_all(_MEMBERS_OF_ROOMS, list(keys), list(users))
+    return [event_of_row(row) for row in rows]
+
+
+async def counts_of_rooms(reader: Reader, keys: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """How many are joined and invited, for each room."""
+    counts = dict.fromkeys(keys, (0, 0))
+    for room, membership, number in await reader.fetch_all(_COUNTS_OF_ROOMS, list(keys)):
+        joined, invited = counts[room]
+        counts[room] = (number, invited) if membership == "join" else (joined, number)
+    return counts
+
+
+async def heroes_of_rooms(
+    reader: Reader, keys: Sequence[int], but: UserId, limit: int
+) -> dict[int, list[UserId]]:
+    """The first members of each room beside one person, those of longest standing first."""
+    heroes: dict[int, list[UserId]] = {key: [] for key in keys}
+    for row in await reader.fetch_all(_HEROES_OF_ROOMS, list(keys), but, limit):
+        heroes[row[0]].append(UserId(row[1]))
+    return heroes
+
+
+async def joined_somewhere(
+    reader: Reader, keys: Sequence[int], users: Sequence[str]
+) -> set[UserId]:
+    """Those of the people who are joined to at least one of the rooms."""
+    if not keys or not users:
+        return set()
+    rows = await reader.fetch_all(_WHERE_JOINED, list(keys), list(users))
+    return {UserId(row[0]) for row in rows}
 
 
 async def notes_between(reader: Reader, room: int, after: int, up_to: int) -> list[DeviceNote]:

@@ -129,14 +129,14 @@ class ConsumerLoop:
                 await self._consumer.handle(entries)
             reached = position_of(rows[-1][0]) if len(rows) == ENTRIES_PER_READ else target
             if entries:
-                await self._store(stream, reached, entries[0].user_id)
+                await self._store(stream, reached)
             async with self._moved:
                 self._positions[stream] = reached
                 self._moved.notify_all()
 
-    async def _store(self, stream: int, position: int, somebody: UserId) -> None:
+    async def _store(self, stream: int, position: int) -> None:
         async def work(write: Write) -> None:
             await write.execute(SET_USER_CURSOR, self._consumer.name, stream, stream, position)
 
-        await self._streams.write(somebody, work)
+        await self._streams.write_stream(stream, work)
         self._stored[stream] = position

@@ -278,6 +278,10 @@ class UserStreams:
         """Runs a work in the person's stream; returns its result once it is durable."""
         return await self.writers[self.streams.stream_of(user_id)].submit(work)
 
+    async def write_stream(self, stream: int, work: Callable[[Write], Awaitable[T]]) -> T:
+        """The same for several people of one stream."""
+        return await self.writers[stream].submit(work)
+
     def reader(self) -> Reader:
         """Committed rows of the tables of people."""
         return self._database.reader(of=Owner.USER)

@@ -55,7 +55,17 @@ class WriterState(enum.Enum):
 class Batch:
     """What one commit will write, who waits for it, and what becomes true with it."""
 
-    __slots__ = ("applied", "base", "head", "jobs", "rows", "statements", "touches", "upserts", "waiters")
+    __slots__ = (
+        "applied",
+        "base",
+        "head",
+        "jobs",
+        "rows",
+        "statements",
+        "touches",
+        "upserts",
+        "waiters",
+    )
 
     def __init__(self, base: int) -> None:
         self.base = base

@@ -1,0 +1,191 @@
+"""Reading rooms: timelines, state at a place, and who may see what of it.
+
+`Sight` is the one answer to "may this person see that": sync, messages, context, event, state and
+media all ask it.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from posthouse.matrix import Range, UserId, may_see, visible_ranges
+from posthouse.rooms import store
+from posthouse.rooms.memory import RoomMemory
+from posthouse.rooms.model import Event
+from posthouse.rooms.room import Room
+from posthouse.rooms.wire import room_field
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of one room's log: `after < position <= up_to`."""
+
+    room: Room
+    after: int
+    up_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one person may see of one room, and how their membership changed."""
+
+    ranges: Sequence[Range]
+    memberships: Sequence[tuple[int, str]]
+
+    def sees(self, position: int) -> bool:
+        return may_see(self.ranges, position)
+
+    def membership_at(self, position: int) -> str:
+        """The own membership after the event at a position; `leave` before the first."""
+        at = bisect_right(self.memberships, position, key=lambda change: change[0])
+        return self.memberships[at - 1][1] if at else "leave"
+
+    @property
+    def ever_member(self) -> bool:
+        """Whether the room ever knew the person: a stranger's requests look as to no room."""
+        return bool(self.memberships)
+
+    def left_at(self) -> int | None:
+        """Where the person last left, if they aren't in the room now."""
+        if self.memberships and self.memberships[-1][1] in ("leave", "ban"):
+            return self.memberships[-1][0]
+        return None
+
+
+class History:
+    """Reads logs for people; every read is bounded by a position that was captured before."""
+
+    def __init__(self, memory: RoomMemory) -> None:
+        self._memory = memory
+
+    async def timelines(self, spans: Sequence[Span], limit: int) -> dict[Room, list[Event]]:
+        """The newest `limit` events of each span, oldest first; memory first, then one statement."""
+        found: dict[Room, list[Event]] = {}
+        cold: list[Span] = []
+        for span in spans:
+            entries = self._memory.tail(span.room.stream).since(
+                span.room.key, span.after, span.up_to
+            )
+            if entries is None:
+                cold.append(span)
+            else:
+                events = [entry for entry in entries if isinstance(entry, Event)]
+                found[span.room] = events[-limit:] if limit else []
+        if cold:
+            by_key: dict[int, list[Event]] = {span.room.key: [] for span in cold}
+            for event in await store.timelines(
+                self._memory.reader(),
+                [span.room.key for span in cold],
+                [span.after for span in cold],
+                [span.up_to for span in cold],
+                limit,
+            ):
+                by_key[event.key].append(event)
+            rooms = {span.room.key: span.room for span in cold}
+            for key, events in by_key.items():
+                events.sort(key=_position)
+                found[rooms[key]] = events
+            await self.dress([(rooms[key], events) for key, events in by_key.items()])
+        return found
+
+    async def sights(self, rooms: Sequence[Room], user_id: UserId) -> dict[Room, Sight]:
+        """What the person may see of each room, in one statement."""
+        visibility: dict[int, list[tuple[int, str]]] = {room.key: [] for room in rooms}
+        memberships: dict[int, list[tuple[int, str]]] = {room.key: [] for room in rooms}
+        rows = await store.sights(self._memory.reader(), [room.key for room in rooms], user_id)
+        for key, type_, position, content in rows:
+            if type_ == "m.room.member":
+                memberships[key].append((position, orjson.loads(content)["membership"]))
+            else:
+                value = orjson.loads(content).get("history_visibility")
+                visibility[key].append((position, value if isinstance(value, str) else ""))
+        return {
+            room: Sight(
+                visible_ranges(visibility[room.key], memberships[room.key]), memberships[room.key]
+            )
+            for room in rooms
+        }
+
+    async def sight(self, room: Room, user_id: UserId) -> Sight:
+        return (await self.sights([room], user_id))[room]
+
+    async def states(
+        self, places: Mapping[Room, int], *, members: bool
+    ) -> dict[Room, list[Event]]:
+        """The state of each room after the entry at a position, with or without its members."""
+        found: dict[Room, list[Event]] = {room: [] for room in places}
+        rooms = {room.key: room for room in places}
+        for event in await store.current_states(
+            self._memory.reader(), list(rooms), members=members
+        ):
+            found[rooms[event.key]].append(event)
+        for room, position in places.items():
+            if any(event.position > position for event in found[room]):
+                # The room went on since the place was captured: rolled back, by the log.
+                found[room] = [
+                    event
+                    for event in await store.state_at(self._memory.reader(), room.key, position)
+                    if members or event.type != "m.room.member"
+                ]
+        return found
+
+    async def state_between(self, span: Span) -> list[Event]:
+        """The state that changed within a span: the last event of each key."""
+        events = await store.state_between(
+            self._memory.reader(), span.room.key, span.after, span.up_to
+        )
+        return list({(event.type, event.state_key): event for event in events}.values())
+
+    async def members_at(
+        self, wanted: Mapping[Room, Iterable[str]], places: Mapping[Room, int]
+    ) -> dict[Room, list[Event]]:
+        """The member events of some people, as they stood at a position."""
+        found: dict[Room, list[Event]] = {room: [] for room in wanted}
+        rooms = {room.key: room for room in wanted}
+        pairs = [(room.key, user) for room, users in wanted.items() for user in users]
+        for event in await store.members_of_rooms(self._memory.reader(), pairs):
+            room = rooms[event.key]
+            if event.position > places[room]:
+                older = await store.state_key_at(
+                    self._memory.reader(),
+                    room.key,
+                    "m.room.member",
+                    event.state_key or "",
+                    places[room],
+                )
+                if older is None:
+                    continue
+                event = older
+            found[room].append(event)
+        return found
+
+    async def dress(self, events_by_room: Sequence[tuple[Room, Sequence[Event]]]) -> None:
+        """Adds what lies in other rows: the content that was replaced, the redaction."""
+        places: set[tuple[int, int]] = set()
+        for room, events in events_by_room:
+            for event in events:
+                if event.replaces:
+                    places.add((room.key, event.replaces))
+                if event.redacted_by:
+                    places.add((room.key, event.redacted_by))
+        if not places:
+            return
+        found = {
+            (event.key, event.position): event
+            for event in await store.events_at_places(self._memory.reader(), list(places))
+        }
+        for room, events in events_by_room:
+            for event in events:
+                replaced = found.get((room.key, event.replaces))
+                if replaced is not None:
+                    event.prev_content = replaced.content
+                    event.replaces_id = replaced.event_id
+                redaction = found.get((room.key, event.redacted_by))
+                if redaction is not None:
+                    event.because = redaction.base + room_field(room.room_id) + b"}"
+
+
+def _position(event: Event) -> int:
+    return event.position

@@ -1,0 +1,370 @@
+"""The rooms that are in memory, and what happens to them when a commit is through.
+
+Owned by the event loop: nothing here is touched from a thread. What is applied here was committed;
+listeners hear of a batch once all of it is applied (docs/architecture.md §3, invariant 3).
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import orjson
+from msgspec import structs
+
+from posthouse.matrix import ROOM_VERSIONS, RoomId
+from posthouse.rooms import store
+from posthouse.rooms.model import (
+    DeviceNote,
+    Entry,
+    Event,
+    Head,
+    StateEvent,
+    TransactionKey,
+)
+from posthouse.rooms.room import Room, StateKey
+from posthouse.rooms.transactions import KEPT_MAX, KEPT_MS, TransactionMemory
+from posthouse.rooms.wire import base_bytes, room_field
+from posthouse.std.clock import Clock
+from posthouse.storage import Database, Owner, Reader
+from posthouse.streams import StreamMap, Tail, room_key, row_id
+
+ROOMS_MAX: Final = 20_000
+"""Rooms kept in memory beside those that somebody online is in."""
+
+TAIL_BYTES_MAX: Final = 16 << 20
+
+CORE_STATE: Final = (
+    "m.room.create",
+    "m.room.power_levels",
+    "m.room.join_rules",
+    "m.room.history_visibility",
+    "m.room.encryption",
+)
+"""What is read with a room: the rules ask for it at almost every event."""
+
+_NOWHERE: Final = 1 << 62
+"""The floor of a tail that knows nothing until the next head is told."""
+
+Listener = Callable[[int, dict[Room, list[Entry]]], None]
+
+
+def state_event(event: Event) -> StateEvent:
+    """A state event from its row."""
+    return StateEvent(
+        sender=event.sender,
+        content=orjson.loads(event.content),
+        event_id=event.event_id,
+        position=event.position,
+        event=event,
+    )
+
+
+class RoomMemory:
+    """Rooms, tails and transactions of this process's streams; the `RoomLayers` of its writers."""
+
+    def __init__(self, database: Database, streams: StreamMap, clock: Clock) -> None:
+        self._database = database
+        self._streams = streams
+        self._clock = clock
+        self._rooms: dict[int, Room] = {}
+        self._loading: dict[int, asyncio.Future[Room | None]] = {}
+        self._tails: dict[int, Tail[Entry]] = {}
+        self._transactions = {stream: TransactionMemory() for stream in streams.ids}
+        self._news: dict[int, dict[Room, list[Entry]]] = {stream: {} for stream in streams.ids}
+        self._listeners: list[Listener] = []
+        self._reset_listeners: list[Callable[[int], None]] = []
+        self._redaction_listeners: list[Callable[[Room], None]] = []
+
+    # -- starting ------------------------------------------------------------------------------
+
+    async def start(self, heads: dict[int, int]) -> None:
+        """Begins at these heads: tails empty, the last hour's transactions read from the log."""
+        for stream, head in heads.items():
+            self._tails[stream] = Tail(head=head, bytes_max=TAIL_BYTES_MAX)
+            await self._refill_transactions(stream, head)
+
+    async def _refill_transactions(self, stream: int, head: int) -> None:
+        since = self._clock.now_ms() - KEPT_MS
+        rows = await store.recent_transactions(
+            self.reader(), row_id(stream, 0), row_id(stream, head), KEPT_MAX
+        )
+        recent = [row for row in rows if row[5] >= since]
+        complete = len(recent) < len(rows) or len(rows) < KEPT_MAX
+        self._transactions[stream].refill(
+            (
+                (TransactionKey(sender, device, room, txn[:1], txn[1:]), event_id, ts)
+                for room, sender, device, txn, event_id, ts in reversed(recent)
+            ),
+            since if complete else recent[-1][5] + 1,
+        )
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def reader(self) -> Reader:
+        """Committed rows of the tables of rooms."""
+        return self._database.reader(of=Owner.ROOM)
+
+    def tail(self, stream: int) -> Tail[Entry]:
+        return self._tails[stream]
+
+    def transactions(self, stream: int) -> TransactionMemory:
+        return self._transactions[stream]
+
+    def resident(self, room_id: RoomId) -> Room | None:
+        """The room, if it is in memory."""
+        room = self._rooms.get(room_key(room_id))
+        return room if room is not None and room.loaded else None
+
+    async def get(self, room_id: RoomId) -> Room | None:
+        """The room with the core of its state; None where there is no such room."""
+        key = room_key(room_id)
+        room = self._rooms.get(key)
+        if room is not None and room.loaded:
+            return room if room.room_id == room_id else None
+        waiting = self._loading.get(key)
+        if waiting is not None:
+            return await asyncio.shield(waiting)
+        future = self._loading[key] = asyncio.get_running_loop().create_future()
+        try:
+            room = await self._load(room_id)
+        except BaseException as error:
+            future.set_exception(error)
+            future.exception()
+            raise
+        else:
+            future.set_result(room)
+        finally:
+            del self._loading[key]
+        return room if room is not None and room.room_id == room_id else None
+
+    async def get_many(self, room_ids: Sequence[RoomId]) -> dict[RoomId, Room]:
+        """Rooms for somebody who comes online: what is not in memory gets its newest position
+        only, all of them in one statement.
+        """
+        found: dict[RoomId, Room] = {}
+        missing: list[RoomId] = []
+        for room_id in room_ids:
+            room = self._rooms.get(room_key(room_id))
+            if room is not None:
+                found[room_id] = room
+            else:
+                missing.append(room_id)
+        if missing:
+            keys = [room_key(room_id) for room_id in missing]
+            rows = await store.fetch_rooms(self.reader(), keys)
+            last = await store.last_positions(self.reader(), keys)
+            for room_id in missing:
+                key = room_key(room_id)
+                row = rows.get(key)
+                if row is None:
+                    continue
+                room = self._rooms.get(key)
+                if room is None:
+                    room = self._admit(row)
+                room.position = max(room.position, last.get(key, 0))
+                found[room_id] = room
+        return found
+
+    async def fill(self, room: Room, keys: Iterable[StateKey]) -> None:
+        """Reads keys of the state that are not in memory."""
+        while True:
+            missing = [key for key in keys if not room.known(key)]
+            if not missing:
+                return
+            serial = room.serial
+            found: dict[StateKey, StateEvent] = {}
+            members = [key[1] for key in missing if key[0] == "m.room.member"]
+            if members:
+                for event in await store.current_members(self.reader(), room.key, members):
+                    found["m.room.member", event.state_key or ""] = state_event(event)
+            for key in missing:
+                if key[0] != "m.room.member":
+                    event_of_key = await store.current_state_event(self.reader(), room.key, *key)
+                    if event_of_key is not None:
+                        found[key] = state_event(event_of_key)
+            if room.serial != serial:
+                continue  # a commit came between: what was read may be older than it
+            for key in missing:
+                room.learn(key, found.get(key))
+
+    async def _load(self, room_id: RoomId) -> Room | None:
+        key = room_key(room_id)
+        while True:
+            room = self._rooms.get(key)
+            row = await store.fetch_room(self.reader(), key)
+            if row is None:
+                return None
+            if room is None:
+                room = self._admit(row)
+            serial, position = room.serial, room.position
+            head = await store.fetch_head(self.reader(), key)
+            note = await store.last_note_position(self.reader(), key)
+            core = await store.current_state_of_types(self.reader(), key, CORE_STATE)
+            joined, invited = await store.member_counts(self.reader(), key)
+            if room.loaded:
+                return room
+            if (room.serial, room.position) != (serial, position) or head is None:
+                continue
+            event, depth = head
+            room.head = Head(event.position, event.event_id, depth, event.ts)
+            room.position = max(event.position, note)
+            room.joined, room.invited = joined, invited
+            for event in core:
+                room.learn((event.type, ""), state_event(event))
+            for type_ in CORE_STATE:
+                room.learn((type_, ""), None)
+            room.loaded = True
+            return room
+
+    def _admit(self, row: store.RoomRow) -> Room:
+        room = Room(
+            row.room_id,
+            ROOM_VERSIONS[row.version],
+            row.creator,
+            self._streams.stream_of(row.room_id),
+        )
+        if len(self._rooms) >= ROOMS_MAX:
+            self._evict()
+        self._rooms[room.key] = room
+        return room
+
+    def _evict(self) -> None:
+        """Forgets rooms that nobody online is in, the longest known first."""
+        idle = [
+            room
+            for room in self._rooms.values()
+            if not room.watchers and room.pending is None and room.key not in self._loading
+        ]
+        for room in idle[: ROOMS_MAX // 10]:
+            del self._rooms[room.key]
+
+    # -- hearing of commits --------------------------------------------------------------------
+
+    def listen(self, listener: Listener) -> None:
+        """`listener(stream, {room: entries})` hears of each batch."""
+        self._listeners.append(listener)
+
+    def listen_reset(self, listener: Callable[[int], None]) -> None:
+        """`listener(stream)`: what was told of the stream may be incomplete."""
+        self._reset_listeners.append(listener)
+
+    def listen_redaction(self, listener: Callable[[Room], None]) -> None:
+        """`listener(room)`: base bytes of an older event of the room have changed."""
+        self._redaction_listeners.append(listener)
+
+    def adopt(self, room: Room) -> None:
+        """A room whose creation was committed."""
+        room.loaded = True
+        room.complete = True
+        self._rooms[room.key] = room
+
+    def apply(
+        self,
+        room: Room,
+        event: Event,
+        head: Head,
+        state: StateEvent | None,
+        txn: TransactionKey | None,
+    ) -> None:
+        """An event was committed."""
+        room.head = head
+        room.position = event.position
+        if state is not None:
+            room.serial += 1
+            if event.type == "m.room.member":
+                self._count(room, state)
+            room.state[event.type, event.state_key or ""] = state
+        if room.pending is not None and room.pending.head.position == event.position:
+            room.pending = None
+        if txn is not None:
+            self._transactions[room.stream].keep(txn, event.event_id, event.ts)
+        self._tails[room.stream].append(event)
+        self._tell(room, event)
+
+    def apply_note(self, room: Room, note: DeviceNote) -> None:
+        """A device note was committed."""
+        room.position = note.position
+        self._tails[room.stream].append(note)
+        self._tell(room, note)
+
+    def apply_redaction(self, room: Room, redaction: Event, target: Event, content: bytes) -> None:
+        """A redaction's target was pruned in storage; now it is in memory."""
+        because = redaction.base + room_field(room.room_id) + b"}"
+        seen = [target]
+        held = self._tails[room.stream].since(room.key, target.position - 1, target.position)
+        seen += [entry for entry in held or () if isinstance(entry, Event)]
+        standing = room.state.get((target.type, target.state_key or ""))
+        if target.state_key is not None and standing and standing.position == target.position:
+            room.state[target.type, target.state_key] = structs.replace(
+                standing, content=orjson.loads(content)
+            )
+            room.serial += 1
+            seen.append(standing.event)
+        for event in seen:
+            event.base = base_bytes(
+                content=content,
+                event_id=event.event_id,
+                ts=event.ts,
+                sender=event.sender,
+                type_=event.type,
+                state_key=event.state_key,
+                redacts=event.redacts if event.type != "m.room.redaction" else None,
+            )
+            event.content_size = len(content)
+            event.redacted_by = redaction.position
+            event.because = because
+        for listener in self._redaction_listeners:
+            listener(room)
+
+    def _tell(self, room: Room, entry: Entry) -> None:
+        news = self._news[room.stream]
+        entries = news.get(room)
+        if entries is None:
+            entries = news[room] = []
+        entries.append(entry)
+
+    def _count(self, room: Room, state: StateEvent) -> None:
+        """Keeps the counts of members, from the event that the new one replaced."""
+        event = state.event
+        before = (
+            orjson.loads(event.prev_content).get("membership")
+            if event.prev_content is not None
+            else None
+        )
+        after = state.membership
+        room.joined += (after == "join") - (before == "join")
+        room.invited += (after == "invite") - (before == "invite")
+
+    # -- RoomLayers ----------------------------------------------------------------------------
+
+    def dropped(self, stream: int) -> None:
+        self._transactions[stream].drop_pending()
+        for room in self._rooms.values():
+            if room.stream == stream:
+                room.pending = None
+
+    def reset(self, stream: int) -> None:
+        """Everything of the stream is read again when it is next asked for."""
+        self.dropped(stream)
+        self._news[stream] = {}
+        self._tails[stream].reset(_NOWHERE)
+        for key, room in list(self._rooms.items()):
+            if room.stream == stream:
+                room.loaded = False
+                room.complete = False
+                room.state.clear()
+                room.serial += 1
+                if not room.watchers:
+                    del self._rooms[key]
+        for listener in self._reset_listeners:
+            listener(stream)
+
+    def committed(self, stream: int, head: int) -> None:
+        if self._tails[stream].floor > head:
+            self._tails[stream].reset(head)
+        news = self._news[stream]
+        if not news:
+            return
+        self._news[stream] = {}
+        for listener in self._listeners:
+            listener(stream, news)

@@ -1,0 +1,155 @@
+"""The membership projector: copies what room streams say about people into their own streams.
+
+(1) The truth about a membership is the room's log; a pointer is a copy with its position.
+(2) The pointer and the cursor move in one transaction, so each change is copied exactly once.
+(3) The answer to a join, an invite or a leave waits for its pointer, so that the caller's next
+    sync shows it.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from posthouse.matrix import RoomId, UserId
+from posthouse.rooms import store
+from posthouse.rooms.memory import RoomMemory
+from posthouse.rooms.model import Entry, Event
+from posthouse.rooms.room import Room
+from posthouse.std.faults import Unavailable
+from posthouse.streams import (
+    GET_USER_CURSOR,
+    SET_USER_CURSOR,
+    EntryKind,
+    RoomStreams,
+    UserStreams,
+    Write,
+    position_of,
+    row_id,
+)
+
+_log = structlog.get_logger(__name__)
+
+NAME: Final = "memberships"
+_ROWS_PER_READ: Final = 500
+_CURSOR_EVERY: Final = 10_000
+_WAIT_S: Final = 5.0
+_RETRY_S: Final = 0.5
+
+_Change = tuple[int, RoomId, int, UserId, str]
+
+
+class MembershipProjector:
+    """One for all room streams of this process; `run` is a task of `app`."""
+
+    def __init__(
+        self, memory: RoomMemory, room_streams: RoomStreams, user_streams: UserStreams
+    ) -> None:
+        self._memory = memory
+        self._room_streams = room_streams
+        self._user_streams = user_streams
+        self._reached: dict[int, int] = {}
+        self._stored: dict[int, int] = {}
+        self._targets: dict[int, int] = {}
+        self._wake = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._closed = False
+        memory.listen(self._heard)
+
+    async def start(self) -> None:
+        """Reads how far each stream was projected: the least of its cursors."""
+        for source in self._room_streams.streams.ids:
+            cursors = [
+                await self._user_streams.reader().fetch_one(GET_USER_CURSOR, NAME, source, target)
+                for target in self._user_streams.streams.ids
+            ]
+            self._reached[source] = min(row[0] if row else 0 for row in cursors)
+            self._stored[source] = self._reached[source]
+            self._targets[source] = self._room_streams.head(source)
+        self._wake.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._wake.wait()
+            if self._closed:
+                return
+            self._wake.clear()
+            try:
+                for source in self._room_streams.streams.ids:
+                    await self._catch_up(source)
+            except Unavailable as fault:
+                _log.warning("membership projector waits", fault=str(fault))
+                await asyncio.sleep(_RETRY_S)
+                self._wake.set()
+
+    async def wait_for(self, stream: int, position: int) -> None:
+        """Until the stream is projected that far; raises Unavailable after some seconds, when the
+        change itself stands and will be shown.
+        """
+        try:
+            async with asyncio.timeout(_WAIT_S):
+                while self._reached[stream] < position:
+                    self._moved.clear()
+                    await self._moved.wait()
+        except TimeoutError:
+            raise Unavailable(
+                "The change was made, but your room list isn't up to date yet."
+            ) from None
+
+    def _heard(self, stream: int, news: dict[Room, list[Entry]]) -> None:
+        for entries in news.values():
+            for entry in entries:
+                if isinstance(entry, Event) and entry.type == "m.room.member":
+                    self._targets[stream] = max(self._targets[stream], entry.position)
+                    self._wake.set()
+
+    async def _catch_up(self, source: int) -> None:
+        while self._reached[source] < (target := self._targets[source]):
+            changes = await store.member_events_of_stream(
+                self._memory.reader(),
+                row_id(source, self._reached[source]),
+                row_id(source, target),
+                _ROWS_PER_READ,
+            )
+            whole = len(changes) < _ROWS_PER_READ
+            reached = target if whole else position_of(changes[-1][0])
+            by_target: dict[int, list[_Change]] = defaultdict(list)
+            for change in changes:
+                by_target[self._user_streams.stream_of(change[3])].append(change)
+            for stream, of_stream in by_target.items():
+                await self._project(source, stream, of_stream)
+            self._reached[source] = reached
+            self._moved.set()
+        if self._reached[source] - self._stored[source] > _CURSOR_EVERY:
+            await self._store_cursors(source)
+
+    async def _store_cursors(self, source: int) -> None:
+        """Moves the cursors of streams whose people had no change, so that a start reads little."""
+        reached = self._reached[source]
+        for target in self._user_streams.streams.ids:
+
+            async def work(write: Write, target: int = target) -> None:
+                await write.execute(SET_USER_CURSOR, NAME, source, target, reached)
+
+            await self._user_streams.write_stream(target, work)
+        self._stored[source] = reached
+
+    async def _project(self, source: int, target: int, changes: Sequence[_Change]) -> None:
+        async def work(write: Write) -> None:
+            row = await write.fetch_one(GET_USER_CURSOR, NAME, source, target)
+            done = row[0] if row else 0
+            for _, room_id, room_position, user_id, membership in changes:
+                if room_position > done:
+                    position = write.append(user_id, EntryKind.MEMBERSHIP, room_id)
+                    await write.execute(
+                        store.SET_POINTER, user_id, room_id, membership, room_position, position
+                    )
+            await write.execute(SET_USER_CURSOR, NAME, source, target, changes[-1][2])
+
+        await self._user_streams.write_stream(target, work)

@@ -1,0 +1,166 @@
+"""One room in memory, in two layers: what is committed, and what is on its way.
+
+(1) Readers see the committed layer only; the writer judges on *pending*.
+(2) A key of the state is in `state` or it is cold: `None` there means that the room has no such
+    state. What a commit changes is always put in, so what was read before it never replaces it.
+(3) The state is never held whole: caches are by key, and bounded.
+"""
+
+from typing import Final, Protocol
+
+from posthouse.matrix import EventId, PowerLevels, RoomId, RoomVersion, UserId
+from posthouse.rooms.model import EMPTY_HEAD, Head, StateEvent
+from posthouse.streams import room_key
+
+StateKey = tuple[str, str]
+
+STATE_KEYS_MAX: Final = 2_048
+"""How many keys of one room's state are kept in memory."""
+
+CREATE: Final[StateKey] = ("m.room.create", "")
+POWER_LEVELS: Final[StateKey] = ("m.room.power_levels", "")
+
+
+class Cold(Exception):
+    """A judge needs state that is not in memory: load it, then judge again."""
+
+    def __init__(self, key: StateKey) -> None:
+        super().__init__(f"{key} is not in memory")
+        self.key = key
+
+
+class Watcher(Protocol):
+    """Somebody online in a room; `sync` has them."""
+
+    def room_changed(self, room: "Room") -> bool:
+        """Marks the room; True where somebody is to be woken for it."""
+        ...
+
+
+class Pending:
+    """What the room will be when everything on its way is committed."""
+
+    __slots__ = ("head", "state")
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.state: dict[StateKey, StateEvent] = {}
+
+
+class Room:
+    """A room of this process's streams."""
+
+    __slots__ = (
+        "_power",
+        "complete",
+        "creator",
+        "head",
+        "invited",
+        "joined",
+        "key",
+        "loaded",
+        "pending",
+        "position",
+        "room_id",
+        "serial",
+        "state",
+        "stream",
+        "version",
+        "watchers",
+    )
+
+    def __init__(self, room_id: RoomId, version: RoomVersion, creator: UserId, stream: int) -> None:
+        self.room_id = room_id
+        self.key = room_key(room_id)
+        self.version = version
+        self.creator = creator
+        self.stream = stream
+        self.head: Head = EMPTY_HEAD
+        self.position = 0
+        """The newest entry of the room, device notes included."""
+        self.joined = 0
+        self.invited = 0
+        self.loaded = False
+        """Whether head, counts and the core of the state were read."""
+        self.complete = False
+        """Whether a key that is not in `state` is one that the room does not have."""
+        self.serial = 0
+        """Grows with each committed change of the state: a reader notices what it raced with."""
+        self.state: dict[StateKey, StateEvent | None] = {}
+        self.pending: Pending | None = None
+        self.watchers: set[Watcher] = set()
+        self._power: tuple[EventId | None, PowerLevels] | None = None
+
+    # -- the committed layer -------------------------------------------------------------------
+
+    def known(self, key: StateKey) -> bool:
+        return self.complete or key in self.state
+
+    def current(self, type_: str, state_key: str = "") -> StateEvent | None:
+        """Committed state. Raises Cold where it must be read first."""
+        key = (type_, state_key)
+        try:
+            return self.state[key]
+        except KeyError:
+            if self.complete:
+                return None
+            raise Cold(key) from None
+
+    def learn(self, key: StateKey, event: StateEvent | None) -> None:
+        """State that was read from storage; gives way to what a commit put in, invariant 2."""
+        self.state.setdefault(key, event)
+        if len(self.state) > STATE_KEYS_MAX:
+            self._shed()
+
+    def power_of(self, event: StateEvent | None) -> PowerLevels:
+        """The levels that a power-levels event sets, parsed once."""
+        event_id = event.event_id if event else None
+        if self._power is None or self._power[0] != event_id:
+            create = self.state.get(CREATE) or (
+                self.pending.state.get(CREATE) if self.pending else None
+            )
+            assert create is not None, "the create event is always in memory"
+            levels = PowerLevels.parse(
+                event.content if event else None, self.creators(create), self.version
+            )
+            self._power = event_id, levels
+        return self._power[1]
+
+    def creators(self, create: StateEvent) -> frozenset[UserId]:
+        """Who made the room, additional creators included."""
+        additional = create.content.get("additional_creators", ())
+        return frozenset((create.sender, *(UserId(a) for a in additional)))
+
+    def _shed(self) -> None:
+        """Forgets the oldest member events; the core of the state stays."""
+        self.complete = False
+        for key in [key for key in self.state if key[0] == "m.room.member"][: STATE_KEYS_MAX // 2]:
+            del self.state[key]
+
+    # -- the pending layer ---------------------------------------------------------------------
+
+    def begin(self) -> Pending:
+        """The pending layer, laid on what is committed where there was none."""
+        if self.pending is None:
+            self.pending = Pending(self.head)
+        return self.pending
+
+
+class PendingState:
+    """The state that the next event is judged against, as the rules ask for it."""
+
+    __slots__ = ("_room",)
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    def get(self, type_: str, state_key: str) -> StateEvent | None:
+        pending = self._room.pending
+        if pending is not None:
+            found = pending.state.get((type_, state_key))
+            if found is not None:
+                return found
+        return self._room.current(type_, state_key)
+
+    def power_levels(self) -> PowerLevels:
+        return self._room.power_of(self.get(*POWER_LEVELS))

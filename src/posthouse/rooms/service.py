@@ -1,0 +1,376 @@
+"""The verbs of rooms: create, send, invite, join, leave, ban, redact, forget.
+
+Every write is judged by the room's single writer and answered when it is durable. What a stranger
+may not know answers exactly as what does not exist.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from posthouse.accounts import Accounts
+from posthouse.matrix import (
+    EventId,
+    Forbidden,
+    InvalidParam,
+    NotFound,
+    RoomId,
+    ServerName,
+    UserId,
+    check_event_type,
+    check_state_key,
+    hash_in,
+    room_id_of,
+    room_version,
+    server_of,
+)
+from posthouse.rooms import store
+from posthouse.rooms.creation import (
+    Wish,
+    check_wish,
+    create_content,
+    first_drafts,
+    member_content,
+)
+from posthouse.rooms.errors import (
+    CannotJoin,
+    ForeignUser,
+    NoSuchEvent,
+    NoSuchUser,
+    NotInRoom,
+    StillInRoom,
+)
+from posthouse.rooms.judging import Appender, Draft, build_pdu
+from posthouse.rooms.memory import RoomMemory
+from posthouse.rooms.model import EMPTY_HEAD, Event, JsonObject, StateEvent, TransactionKey
+from posthouse.rooms.projector import MembershipProjector
+from posthouse.rooms.room import Cold, Room
+from posthouse.rooms.settings import RoomSettings
+from posthouse.std.clock import Clock, Randomness
+from posthouse.streams import Batch, EntryKind, RoomStreams, UserStreams, Write
+
+T = TypeVar("T")
+
+_MEMBER: Final = "m.room.member"
+
+
+class Rooms:
+    """What can be done with rooms; the front door of the domain."""
+
+    def __init__(
+        self,
+        *,
+        memory: RoomMemory,
+        room_streams: RoomStreams,
+        user_streams: UserStreams,
+        projector: MembershipProjector,
+        accounts: Accounts,
+        settings: RoomSettings,
+        server_name: ServerName,
+        clock: Clock,
+        random: Randomness,
+    ) -> None:
+        self.memory = memory
+        self.settings = settings
+        self.server_name = server_name
+        self._streams = room_streams
+        self._user_streams = user_streams
+        self._projector = projector
+        self._accounts = accounts
+        self._appender = Appender(memory)
+        self._clock = clock
+        self._random = random
+
+    # -- creating ------------------------------------------------------------------------------
+
+    async def create(self, creator: UserId, wish: Wish, version_name: str | None) -> RoomId:
+        """A new room with its first events and invites, all in one commit."""
+        version = room_version(version_name or self.settings.default_version)
+        check_wish(wish)
+        profile = await self._accounts.profile_of(creator)
+        guests = await self._invitees(wish.invite)
+        content = create_content(wish, creator, version)
+        now_ms = self._clock.now_ms()
+        create = Draft("m.room.create", creator, content, "")
+        if version.room_id_is_create_hash:
+            built = build_pdu(version, None, create, head=EMPTY_HEAD, auth=[], ts=now_ms)
+            room_id = room_id_of(hash_in(built.event_id))
+        else:
+            room_id = RoomId(f"!{self._random.token_urlsafe(18)}:{self.server_name}")
+        if await self.memory.get(room_id) is not None:
+            # Two rooms alike to the millisecond: the next one is another room.
+            raise InvalidParam("You made the same room a moment ago. Try again.")
+        stream = self._streams.streams.stream_of(room_id)
+        room = Room(room_id, version, creator, stream)
+        room.complete = True
+
+        def judge(batch: Batch) -> int:
+            self._appender.create(batch, room, now_ms)
+            self._appender.append(batch, room, create, now_ms)
+            for draft in first_drafts(wish, creator, version, profile):
+                self._appender.append(batch, room, draft, now_ms)
+            for user_id, guest in guests.items():
+                invite = member_content("invite", guest, is_direct=wish.is_direct)
+                self._appender.append(batch, room, Draft(_MEMBER, creator, invite, user_id), now_ms)
+            return batch.head
+
+        # Judged once on paper first: a refusal in the middle must not leave half a room behind.
+        self._rehearse(room, judge)
+        position = await self._streams.submit(stream, judge)
+        await self._projector.wait_for(stream, position)
+        return room_id
+
+    def _rehearse(self, room: Room, judge: Callable[[Batch], int]) -> None:
+        transactions = room.pending
+        judge(Batch(0))
+        room.pending = transactions
+
+    async def _invitees(self, users: Sequence[UserId]) -> dict[UserId, Any]:
+        guests = {}
+        for user_id in dict.fromkeys(users):
+            await self._check_invitable(user_id)
+            guests[user_id] = await self._accounts.profile_of(user_id)
+        return guests
+
+    async def _check_invitable(self, user_id: UserId) -> None:
+        if server_of(user_id) != self.server_name:
+            raise ForeignUser()
+        if not await self._accounts.is_active(user_id):
+            raise NoSuchUser()
+
+    # -- sending -------------------------------------------------------------------------------
+
+    async def send(
+        self,
+        sender: UserId,
+        device_id: str,
+        room_id: RoomId,
+        type_: str,
+        content: JsonObject,
+        txn_id: str,
+    ) -> EventId:
+        """A message event; the same transaction again is answered with the same event."""
+        check_event_type(type_)
+        room = await self._room_for_writing(room_id, sender)
+        key = TransactionKey(sender, device_id, room.key, "s", txn_id)
+        known = await self._already_sent(room, key)
+        if known is not None:
+            return known
+        redacts = None
+        if type_ == "m.room.redaction":
+            # Sent as an ordinary event, it names its target where the room's version has it.
+            redacts = await self._redaction_target(room, content.get("redacts"))
+        draft = Draft(type_, sender, content, redacts=redacts, transaction=key)
+        return await self._append_once(room, draft, key)
+
+    async def redact(
+        self,
+        sender: UserId,
+        device_id: str,
+        room_id: RoomId,
+        event_id: EventId,
+        reason: str | None,
+        txn_id: str,
+    ) -> EventId:
+        """Prunes an event, with a redaction event that says so."""
+        room = await self._room_for_writing(room_id, sender)
+        key = TransactionKey(sender, device_id, room.key, "r", txn_id)
+        known = await self._already_sent(room, key)
+        if known is not None:
+            return known
+        target = await self._redaction_target(room, event_id)
+        content: dict[str, Any] = {} if reason is None else {"reason": reason}
+        if room.version.redacts_in_content:
+            content["redacts"] = event_id
+        draft = Draft("m.room.redaction", sender, content, redacts=target, transaction=key)
+        return await self._append_once(room, draft, key)
+
+    async def set_state(
+        self, sender: UserId, room_id: RoomId, type_: str, state_key: str, content: JsonObject
+    ) -> EventId:
+        """A state event."""
+        check_event_type(type_)
+        check_state_key(state_key)
+        if type_ == _MEMBER and content.get("membership") == "invite":
+            await self._check_invitable(UserId(state_key))
+        room = await self._room_for_writing(room_id, sender)
+        event = await self._append(room, Draft(type_, sender, content, state_key))
+        if type_ == _MEMBER:
+            await self._projector.wait_for(room.stream, event.position)
+        return event.event_id
+
+    # -- membership ----------------------------------------------------------------------------
+
+    async def join(self, user_id: UserId, room_id: RoomId, *, reason: str | None = None) -> None:
+        room = await self.memory.get(room_id)
+        if room is None:
+            raise CannotJoin()
+        await self.memory.fill(room, [(_MEMBER, user_id)])
+        mine = room.current(_MEMBER, user_id)
+        if mine is not None and mine.membership == "join":
+            return
+        profile = await self._accounts.profile_of(user_id)
+        content = member_content("join", profile, reason=reason)
+        try:
+            await self._change_membership(room, user_id, user_id, content)
+        except Forbidden:
+            if mine is None:
+                raise CannotJoin() from None
+            raise
+
+    async def invite(
+        self, actor: UserId, room_id: RoomId, target: UserId, *, reason: str | None = None
+    ) -> None:
+        await self._check_invitable(target)
+        room = await self._room_for_writing(room_id, actor)
+        profile = await self._accounts.profile_of(target)
+        content = member_content("invite", profile, reason=reason)
+        await self._change_membership(room, actor, target, content)
+
+    async def leave(self, user_id: UserId, room_id: RoomId, *, reason: str | None = None) -> None:
+        """Leaves, or rejects an invite. Who left already is answered the same."""
+        room, mine = await self._own_membership(room_id, user_id)
+        if mine.membership in ("leave", "ban"):
+            return
+        await self._change_membership(room, user_id, user_id, _plain_member("leave", reason))
+
+    async def kick(
+        self, actor: UserId, room_id: RoomId, target: UserId, *, reason: str | None = None
+    ) -> None:
+        room = await self._room_for_writing(room_id, actor)
+        standing = await self._membership(room, target)
+        if standing is None or standing.membership in ("leave", "ban"):
+            raise InvalidParam("There is nobody to remove: this person isn't in the room.")
+        await self._change_membership(room, actor, target, _plain_member("leave", reason))
+
+    async def ban(
+        self, actor: UserId, room_id: RoomId, target: UserId, *, reason: str | None = None
+    ) -> None:
+        room = await self._room_for_writing(room_id, actor)
+        await self._change_membership(room, actor, target, _plain_member("ban", reason))
+
+    async def unban(
+        self, actor: UserId, room_id: RoomId, target: UserId, *, reason: str | None = None
+    ) -> None:
+        room = await self._room_for_writing(room_id, actor)
+        standing = await self._membership(room, target)
+        if standing is None or standing.membership != "ban":
+            raise InvalidParam("This person isn't banned from the room.")
+        await self._change_membership(room, actor, target, _plain_member("leave", reason))
+
+    async def forget(self, user_id: UserId, room_id: RoomId) -> None:
+        """Takes a room that was left out of the person's history."""
+        _, mine = await self._own_membership(room_id, user_id)
+        if mine.membership not in ("leave", "ban"):
+            raise StillInRoom()
+
+        async def work(write: Write) -> None:
+            position = write.append(user_id, EntryKind.MEMBERSHIP, room_id)
+            await write.execute(store.FORGET, position, user_id, room_id)
+
+        await self._user_streams.write(user_id, work)
+
+    async def copy_profile(self, user_id: UserId, room_id: RoomId) -> None:
+        """Brings the person's name and picture of now into a room they are in."""
+        room = await self.memory.get(room_id)
+        if room is None:
+            return
+        standing = await self._membership(room, user_id)
+        if standing is None or standing.membership != "join":
+            return
+        profile = await self._accounts.profile_of(user_id)
+        content = {
+            k: v for k, v in standing.content.items() if k not in ("displayname", "avatar_url")
+        } | member_content("join", profile)
+        content.pop("reason", None)
+        await self._append(room, Draft(_MEMBER, user_id, content, user_id))
+
+    # -- inside --------------------------------------------------------------------------------
+
+    async def _room_for_writing(self, room_id: RoomId, user_id: UserId) -> Room:
+        """The gate of everything that writes: who was never in a room doesn't learn that it is."""
+        room = await self.memory.get(room_id)
+        if room is None:
+            raise NotInRoom()
+        mine = await self._membership(room, user_id)
+        if mine is None or mine.membership != "join":
+            raise NotInRoom()
+        return room
+
+    async def _own_membership(self, room_id: RoomId, user_id: UserId) -> tuple[Room, StateEvent]:
+        room = await self.memory.get(room_id)
+        if room is None:
+            raise NotInRoom()
+        mine = await self._membership(room, user_id)
+        if mine is None:
+            raise NotInRoom()
+        return room, mine
+
+    async def _membership(self, room: Room, user_id: UserId) -> StateEvent | None:
+        key = (_MEMBER, user_id)
+        if not room.known(key):
+            await self.memory.fill(room, [key])
+        return room.current(_MEMBER, user_id)
+
+    async def _already_sent(self, room: Room, key: TransactionKey) -> EventId | None:
+        transactions = self.memory.transactions(room.stream)
+        return transactions.committed(key)
+
+    async def _redaction_target(self, room: Room, event_id: object) -> Event:
+        if not isinstance(event_id, str):
+            raise InvalidParam("redacts names the event to redact.")
+        target = await self.event(room, EventId(event_id))
+        if target is None:
+            raise NoSuchEvent()
+        return target
+
+    async def event(self, room: Room, event_id: EventId) -> Event | None:
+        """An event of this room by its id, whoever may see it."""
+        try:
+            event_hash = hash_in(event_id)
+        except InvalidParam:
+            return None
+        event = await store.event_by_hash(self.memory.reader(), event_hash)
+        return event if event is not None and event.key == room.key else None
+
+    async def _append_once(self, room: Room, draft: Draft, key: TransactionKey) -> EventId:
+        def judge(batch: Batch) -> EventId:
+            known = self.memory.transactions(room.stream).pending(key)
+            if known is not None:
+                # On its way in this batch or the one before: it is answered when that is durable.
+                return known
+            return self._appender.append(batch, room, draft, self._clock.now_ms()).event_id
+
+        return await self._submit(room, judge)
+
+    async def _append(self, room: Room, draft: Draft) -> Event:
+        def judge(batch: Batch) -> Event:
+            return self._appender.append(batch, room, draft, self._clock.now_ms())
+
+        return await self._submit(room, judge)
+
+    async def _submit(self, room: Room, judge: Callable[[Batch], T]) -> T:
+        while True:
+            try:
+                waiter: Awaitable[T] = self._streams.submit(room.stream, judge)
+            except Cold as cold:
+                await self._warm(room, cold)
+            else:
+                return await waiter
+
+    async def _warm(self, room: Room, cold: Cold) -> None:
+        if not room.loaded and await self.memory.get(room.room_id) is None:
+            raise NotFound()
+        await self.memory.fill(room, [cold.key])
+
+    async def _change_membership(
+        self, room: Room, actor: UserId, target: UserId, content: JsonObject
+    ) -> None:
+        event = await self._append(room, Draft(_MEMBER, actor, content, target))
+        await self._projector.wait_for(room.stream, event.position)
+
+
+def _plain_member(membership: str, reason: str | None) -> dict[str, Any]:
+    content: dict[str, Any] = {"membership": membership}
+    if reason is not None:
+        content["reason"] = reason
+    return content
