@@ -91,7 +91,7 @@ def serve(
     _report_refusals(lambda: server.run(settings))
 
 
-@cli.command()
+@cli.command(short_help="Verifies the stored data.")
 @configured
 def check(file: Path | None, data: str | None, overrides: tuple[str, ...]) -> None:
     """Verifies the invariants of the stored data; says what is wrong and exits 1 if anything is.
@@ -166,9 +166,7 @@ def reset_password(
     from posthouse.app import operations
 
     _report_refusals(
-        lambda: operations.reset_password(
-            settings, user_id, password, keep_devices=keep_devices
-        )
+        lambda: operations.reset_password(settings, user_id, password, keep_devices=keep_devices)
     )
     click.echo(f"{user_id} has a new password.")
 
@@ -207,33 +205,6 @@ def new_generation(file: Path | None, data: str | None, overrides: tuple[str, ..
     click.echo("The data is a new generation: clients synchronise anew.")
 
 
-@admin.command()
-@configured
-@click.option("--rooms", type=click.IntRange(min=1), help="Room streams: a power of two.")
-@click.option("--users", type=click.IntRange(min=1), help="User streams: a power of two.")
-def split(
-    file: Path | None,
-    data: str | None,
-    overrides: tuple[str, ...],
-    rooms: int | None,
-    users: int | None,
-) -> None:
-    """Splits the streams into more, so that more processes can write. Never merged again.
-
-    \b
-    posthouse admin split --rooms 4 --users 2
-    """
-    if rooms is None and users is None:
-        raise click.UsageError("Say how many streams of a kind there shall be: --rooms, --users.")
-    settings = _settings(file, data, overrides)
-    from posthouse.app import operations
-
-    rooms, users = _report_refusals(
-        lambda: operations.split(settings, room_streams=rooms, user_streams=users)
-    )
-    click.echo(f"There are {rooms} room streams and {users} user streams.")
-
-
 @cli.group()
 def config() -> None:
     """Settings: what there is, and what is in force."""
@@ -262,7 +233,7 @@ def _settings(file: Path | None, data: str | None, overrides: tuple[str, ...]) -
         return load_settings(file, (*overrides, *folder))
     except ConfigRefused as refused:
         lines = "\n".join(f"  {problem}" for problem in refused.problems)
-        raise _Declined(f"The configuration is refused:\n{lines}", 2) from refused
+        raise _ConfigDeclined(f"The configuration is refused:\n{lines}") from refused
 
 
 def _password(from_stdin: bool) -> str:
@@ -291,11 +262,11 @@ def _report_refusals(work: Callable[[], T]) -> T:
 
 
 class _Declined(click.ClickException):
-    """A sentence on standard error and an exit code."""
-
-    def __init__(self, message: str, exit_code: int = 1) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    """What can't be done, as a sentence on standard error."""
 
     def show(self, file: Any = None) -> None:
         click.echo(self.message, err=True)
+
+
+class _ConfigDeclined(_Declined):
+    exit_code = 2

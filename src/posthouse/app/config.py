@@ -6,7 +6,6 @@ path: a setting that is misspelt must never be one that is silently not in force
 """
 
 import difflib
-import enum
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,9 +15,12 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from posthouse.accounts import AccountSettings, RegistrationMode
 from posthouse.app.setting_types import bare, field_types, in_words, struct_in
 from posthouse.http import HttpSettings, LimitSettings
 from posthouse.matrix import InvalidParam, parse_server_name
+from posthouse.media import MediaSettings
+from posthouse.rooms.settings import RoomSettings
 from posthouse.storage import StorageSettings
 
 LOCALHOST: Final = "localhost"
@@ -91,14 +93,6 @@ class LogSettings(Struct, frozen=True):
     ] = "auto"
 
 
-class RegistrationMode(enum.StrEnum):
-    """Who may make an account."""
-
-    OPEN = "open"
-    TOKEN = "token"
-    CLOSED = "closed"
-
-
 class RegistrationSettings(Struct, frozen=True):
     """Who may make an account."""
 
@@ -109,15 +103,6 @@ class RegistrationSettings(Struct, frozen=True):
             "set: `open` while the server's name is `localhost`, else `token`."
         ),
     ] = None
-
-
-class RoomSettings(Struct, frozen=True):
-    """New rooms."""
-
-    default_version: Annotated[
-        Literal["10", "11", "12"],
-        Meta(description="The version of a room whose creator asks for none."),
-    ] = "12"
 
 
 class StreamSettings(Struct, frozen=True):
@@ -151,6 +136,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     storage: StorageSettings = StorageSettings()
     streams: StreamSettings = StreamSettings()
     registration: RegistrationSettings = RegistrationSettings()
+    accounts: AccountSettings = AccountSettings()
+    media: MediaSettings = MediaSettings()
     rooms: RoomSettings = RoomSettings()
 
     @property
@@ -263,11 +250,10 @@ def _in_words(error: str) -> str:
     if not what:
         return error
     key = path.removesuffix("`").removeprefix(".")
+    if not what.startswith(("Expected", "Invalid")):
+        # A struct's own check: it says enough, and names the field itself where it means one.
+        field, colon, rest = what.partition(": ")
+        return f"{key}.{field}: {rest}" if colon and field.isidentifier() else f"{key}: {what}"
     type_ = _type_at(re.sub(r"\[[^]]*\]", "", key).split("."))
-    takes = "" if type_ is None or _is_ours(what) else f" ({in_words(type_)})"
+    takes = "" if type_ is None else f" ({in_words(type_)})"
     return f"{key}: {what[:1].lower()}{what[1:]}{takes}"
-
-
-def _is_ours(what: str) -> bool:
-    """Whether a sentence comes from a struct's own check, which says enough by itself."""
-    return not what.startswith(("Expected", "Invalid"))

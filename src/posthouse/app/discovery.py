@@ -22,9 +22,7 @@ class Discovery:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.versions: Final = _json(
-            {"versions": VERSIONS, "unstable_features": UNSTABLE_FEATURES}
-        )
+        self.versions: Final = _json({"versions": VERSIONS, "unstable_features": UNSTABLE_FEATURES})
         self.capabilities: Final = _json({"capabilities": _capabilities(settings)})
 
     def base_url(self, host: str | None) -> str:

@@ -50,9 +50,7 @@ _DEPTH_MAX: Final = 4
 def configure(settings: LogSettings) -> None:
     """Sets up structlog, and the standard library's loggers to speak through it."""
     level = logging.getLevelNamesMapping()[settings.level.upper()]
-    as_json = settings.format == "json" or (
-        settings.format == "auto" and not sys.stderr.isatty()
-    )
+    as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -16,10 +16,11 @@ _log = get_logger("posthouse.app")
 
 
 class StopSignal:
-    """SIGTERM and SIGINT ask once, politely; a second one, or `STOP_S_MAX`, ends the process.
+    """SIGTERM and SIGINT ask to stop; after `STOP_S_MAX` the process ends in any case.
 
-    Ending the process at any moment is safe: what was acknowledged is durable, and what was not
-    is repeated by the client.
+    That is safe at any moment: what was acknowledged is durable, and what was not is repeated by
+    the client. A signal that is repeated changes nothing: supervisors and terminals send it to a
+    process and to its group.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -35,14 +36,12 @@ class StopSignal:
         """Stops as a signal would: for a part of the server that can't go on."""
         if not self._asked.is_set():
             self._asked.set()
-            self._loop.call_later(STOP_S_MAX, self._end, "stop took too long")
+            self._loop.call_later(STOP_S_MAX, self._end)
 
     def _on_signal(self, number: int) -> None:
-        if self._asked.is_set():
-            self._end("asked twice to stop")
         _log.info("stopping", signal=signal.Signals(number).name)
         self.ask()
 
-    def _end(self, why: str) -> None:
-        _log.warning("ended without closing", why=why)
+    def _end(self) -> None:
+        _log.warning("stop took too long: ended without closing")
         os._exit(1)

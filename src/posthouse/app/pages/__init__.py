@@ -12,7 +12,7 @@ from string import Template
 from typing import Final
 
 from posthouse import __version__
-from posthouse.app.config import RegistrationMode
+from posthouse.accounts import RegistrationMode
 
 _REGISTRATION: Final = {
     RegistrationMode.OPEN: "Create an account in the app, or sign in.",
