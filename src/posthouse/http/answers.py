@@ -77,8 +77,7 @@ def decline(error: BaseException) -> Declined:
         headers = {"Content-Type": JSON_TYPE}
         if isinstance(error, LimitExceeded):
             headers["Retry-After"] = str(math.ceil(error.retry_after_ms / 1000))
-        body = {"errcode": error.errcode, "error": error.message, **error.extra}
-        return Declined(error.status, headers, encode_json(body))
+        return Declined(error.status, headers, encode_json(error.body()))
     if isinstance(error, Unavailable):
         headers = {"Content-Type": JSON_TYPE, "Retry-After": str(error.retry_after_s)}
         body = {

@@ -112,6 +112,10 @@ class Refusal(Exception):
         self.extra: dict[str, Any] = extra
         super().__init__(self.message)
 
+    def body(self) -> dict[str, Any]:
+        """The JSON object that the client gets."""
+        return {"errcode": self.errcode, "error": self.message, **self.extra}
+
 
 class BadJson(Refusal):
     """The JSON is well-formed and still not what may be said here."""

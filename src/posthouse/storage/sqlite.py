@@ -221,7 +221,8 @@ class DatabaseFile:
         if self._writer is None:
             return
         self._log_pages += writer.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE, True)[0]
-        if self._log_pages >= self._checkpoint_pages and self._fold is None:
+        folding = self._fold is not None or self._finish_fold
+        if self._log_pages >= self._checkpoint_pages and not folding:
             self._start_folding(apsw.SQLITE_CHECKPOINT_PASSIVE)
         if self._idle_timer is None:
             self._idle_timer = loop.call_later(_IDLE_S, self._when_idle)

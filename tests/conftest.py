@@ -1,0 +1,90 @@
+"""What every test may ask for: a place for data on each engine, and a database opened there."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from posthouse.storage import Database, StorageSettings
+from tests.databases import Place, PostgresqlPlaces
+from tests.postgresql_server import PostgresqlProcess
+
+ENGINES = ("sqlite", "postgresql")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engine",
+        choices=(*ENGINES, "both"),
+        default="both",
+        help="run the tests that need a database on one engine only",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`place` runs on each engine, `every_place` also on the database split in three."""
+    chosen = metafunc.config.getoption("--engine")
+    engines = ENGINES if chosen == "both" else (chosen,)
+    if "_kind" in metafunc.fixturenames:
+        metafunc.parametrize("_kind", engines, indirect=True)
+    if "_every_kind" in metafunc.fixturenames:
+        kinds = [*engines, *(f"{engine}-split" for engine in engines)]
+        metafunc.parametrize("_every_kind", kinds, indirect=True)
+
+
+@pytest.fixture
+def _kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def _every_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlPlaces]:
+    """One server for the whole session. It skips fsync: what is tested on it isn't crashes."""
+    server = PostgresqlProcess(fsync=False)
+    try:
+        server.start()
+        yield PostgresqlPlaces(server)
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+async def place(_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    async for one in _place(_kind, tmp_path, request):
+        yield one
+
+
+@pytest.fixture
+async def every_place(
+    _every_kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Place]:
+    async for one in _place(_every_kind, tmp_path, request):
+        yield one
+
+
+@pytest.fixture
+async def database(place: Place) -> AsyncIterator[Database]:
+    async with place.opened() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def every_database(every_place: Place) -> AsyncIterator[Database]:
+    """For the tests of stores, so that a statement across owners fails at once."""
+    async with every_place.opened() as opened:
+        yield opened
+
+
+async def _place(kind: str, folder: Path, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    engine, _, split = kind.partition("-")
+    if engine == "sqlite":
+        yield Place(StorageSettings(), folder / "data", bool(split))
+        return
+    places: PostgresqlPlaces = request.getfixturevalue("postgresql")
+    async with places.place(folder / "data", split=bool(split)) as place:
+        yield place

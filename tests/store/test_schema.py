@@ -1,0 +1,19 @@
+"""The schema: migrations run once, and both engines end with the same tables."""
+
+from pathlib import Path
+
+import pytest
+
+from posthouse.storage import Owner, describe_schema, schema_fingerprint
+from posthouse.storage.dialect import numbered_placeholders, sqlite_script, split_script
+from tests.databases import Place, PostgresqlPlaces
+
+
+async def test_both_engines_whole_and_split_hold_the_same_tables(
+    every_place: Place, tmp_path: Path
+) -> None:
+    reference = Place(settings=type(every_place.settings)(), data=tmp_path / "reference")
+    async with reference.opened() as whole, every_place.opened() as other:
+        assert await describe_schema(other) == await describe_schema(whole)
+        assert await schema_fingerprint(other) == await schema_fingerprint(whole)
+        assert any("user_entries" in line for line in await describe_schema(whole))
