@@ -87,9 +87,7 @@ class RateLimiter:
         left, then = self._buckets.get(place, (burst, now))
         left = min(burst, left + (now - then) * rate)
         if left < cost:
-            raise LimitExceeded(
-                retry_after_ms=math.ceil((min(cost, burst) - left) / rate * 1000)
-            )
+            raise LimitExceeded(retry_after_ms=math.ceil((min(cost, burst) - left) / rate * 1000))
         self._buckets[place] = (left - cost, now)
         self._buckets.move_to_end(place)
         if len(self._buckets) > self._keys_max:

@@ -60,10 +60,10 @@ class DeviceListReader:
         gone -= {user_id}
         if gone:
             encrypted = [
-                room.key
+                mine.key
                 for room_id in joined
-                if (room := await self._memory.get(room_id)) is not None
-                and room.current(*_ENCRYPTION) is not None
+                if (mine := await self._memory.get(room_id)) is not None
+                and mine.current(*_ENCRYPTION) is not None
             ]
             lists.left = gone - await self._reading.joined_somewhere(encrypted, gone)
         lists.changed -= lists.left
