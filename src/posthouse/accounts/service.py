@@ -38,7 +38,7 @@ from posthouse.http import Caller
 from posthouse.matrix import DeviceId, Refusal, RoomId, ServerName, UserId
 from posthouse.std.clock import Clock, Randomness
 from posthouse.std.faults import Unavailable
-from posthouse.storage import Database, Owner
+from posthouse.storage import Database, Owner, Reader
 from posthouse.streams import EntryKind, UserStreams, Write
 
 _log = structlog.get_logger(__name__)
@@ -144,6 +144,15 @@ class Accounts:
     ) -> dict[UserId, dict[DeviceId, str | None]]:
         """The devices of several people, with the names they gave them; in one statement."""
         return await store.device_names(self._streams.reader(), users)
+
+    async def devices_of(
+        self, reader: Reader | Write, users: Sequence[UserId]
+    ) -> dict[UserId, dict[DeviceId, str | None]]:
+        """As `device_names`, as a reader sees it: given a `Write`, inside its transaction.
+
+        What another domain then stores for a device is stored before its sign-out, or not at all.
+        """
+        return await store.device_names(reader, users)
 
     async def profile_of(self, user_id: UserId) -> Profile:
         return await self.profiles.profile_of(user_id)
