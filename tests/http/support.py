@@ -443,6 +443,7 @@ async def running(
     settings: HttpSettings | None = None,
     limits: LimitSettings | None = None,
     folder: Path | None = None,
+    handlers: Iterable[Handler] = HANDLERS,
     drain_seconds: float = 0.2,
 ) -> AsyncIterator[World]:
     """A server on a free port, stopped at the end with nothing left behind."""
@@ -452,7 +453,7 @@ async def running(
         settings = HttpSettings(drain_seconds=drain_seconds)
     settings = msgspec.structs.replace(settings, listen=("127.0.0.1:0",), sweep_seconds=3600.0)
     site = Site(
-        HANDLERS,
+        handlers,
         {Desk: desk},
         authenticator=Tokens(),
         settings=settings,

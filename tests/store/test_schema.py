@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
-from posthouse.storage import Owner, describe_schema, schema_fingerprint
-from posthouse.storage.dialect import numbered_placeholders, sqlite_script, split_script
-from tests.databases import Place, PostgresqlPlaces
+from posthouse.storage import describe_schema, schema_fingerprint
+from tests.databases import Place
 
 
 async def test_both_engines_whole_and_split_hold_the_same_tables(

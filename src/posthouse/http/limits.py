@@ -6,6 +6,7 @@ for people and their devices: a busy evening passes, a script that hammers does 
 
 import enum
 import ipaddress
+import math
 from collections import OrderedDict
 from typing import Final
 
@@ -88,7 +89,7 @@ class RateLimiter:
         left, then = self._buckets.get(place, (burst, now))
         left = min(burst, left + (now - then) * rate)
         if left < cost:
-            raise LimitExceeded(retry_after_ms=int((min(cost, burst) - left) / rate * 1000) + 1)
+            raise LimitExceeded(retry_after_ms=math.ceil((min(cost, burst) - left) / rate * 1000))
         self._buckets[place] = (left - cost, now)
         self._buckets.move_to_end(place)
         if len(self._buckets) > self._keys_max:

@@ -53,6 +53,8 @@ class MembershipProjector:
         self._reached: dict[int, int] = {}
         self._stored: dict[int, int] = {}
         self._targets: dict[int, int] = {}
+        self._unprojected: dict[tuple[int, str], int] = {}
+        """The first change of each person that was announced and has no pointer yet."""
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._closed = False
@@ -107,7 +109,17 @@ class MembershipProjector:
             for entry in entries:
                 if isinstance(entry, Event) and entry.type == "m.room.member":
                     self._targets[stream] = max(self._targets[stream], entry.position)
+                    self._unprojected.setdefault((stream, entry.state_key or ""), entry.position)
                     self._wake.set()
+
+    def known_up_to(self, stream: int, user_id: UserId, head: int) -> int:
+        """The last position of a room stream that may enter the person's token: what comes after
+        a change of their membership waits until its pointer is there too.
+        """
+        if not self._unprojected:
+            return head
+        position = self._unprojected.get((stream, user_id))
+        return head if position is None else min(head, position - 1)
 
     async def _catch_up(self, source: int) -> None:
         while self._reached[source] < (target := self._targets[source]):
@@ -125,6 +137,10 @@ class MembershipProjector:
             for stream, of_stream in by_target.items():
                 await self._project(source, stream, of_stream)
             self._reached[source] = reached
+            for key, position in list(self._unprojected.items()):
+                if key[0] == source and position <= reached:
+                    # A later change of the same person is told again by the next reading.
+                    del self._unprojected[key]
             self._moved.set()
         if self._reached[source] - self._stored[source] > _CURSOR_EVERY:
             await self._store_cursors(source)

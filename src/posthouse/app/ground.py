@@ -1,0 +1,75 @@
+"""What the server and the operator's commands both stand on: the data, its streams, the accounts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from posthouse.accounts import Accounts, open_accounts
+from posthouse.app.config import Settings
+from posthouse.app.identity import check_server_name
+from posthouse.matrix import ServerName
+from posthouse.std.clock import Clock, Randomness, SystemClock, SystemRandomness
+from posthouse.storage import Database, open_database
+from posthouse.streams import ServerFacts, UserStreams, load_facts
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Open data of the right server, its user streams owned by this process."""
+
+    settings: Settings
+    clock: Clock
+    random: Randomness
+    database: Database
+    facts: ServerFacts
+    user_streams: UserStreams
+    accounts: Accounts
+
+
+@asynccontextmanager
+async def database_of(settings: Settings) -> AsyncIterator[Database]:
+    """The database alone, without owning its streams. Raises as `open_database` does."""
+    database = await open_database(settings.storage, Path(settings.server.data))
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def ground(settings: Settings) -> AsyncIterator[Ground]:
+    """Opens the data and takes over its user streams; at the end, commits what was accepted.
+
+    Raises FolderInUse, SchemaRefused or Unavailable where the data can't be had, and NameRefused
+    where it belongs to another server.
+    """
+    clock, random = SystemClock(), SystemRandomness()
+    async with database_of(settings) as database:
+        facts = await load_facts(
+            database,
+            random,
+            server_name=settings.server.name,
+            room_streams=settings.streams.room_streams,
+            user_streams=settings.streams.user_streams,
+        )
+        check_server_name(facts.server_name, settings.server.name)
+        user_streams = UserStreams(database, facts.users, clock)
+        await user_streams.take_over()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(user_streams.run())
+            accounts = await open_accounts(
+                database,
+                user_streams,
+                settings.accounts,
+                server=ServerName(facts.server_name),
+                registration=settings.registration_mode,
+                clock=clock,
+                random=random,
+            )
+            try:
+                yield Ground(settings, clock, random, database, facts, user_streams, accounts)
+            finally:
+                accounts.close()
+                user_streams.close()

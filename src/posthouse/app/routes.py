@@ -1,0 +1,11 @@
+"""All endpoints of the server: the one list that routes, tests and documents are made from."""
+
+import posthouse.accounts.endpoints
+import posthouse.app.endpoints
+from posthouse.http import Handler, collect
+
+
+def handlers() -> list[Handler]:
+    """The handlers of every domain, each with its routes attached."""
+    packages = (posthouse.app.endpoints, posthouse.accounts.endpoints)
+    return [handler for package in packages for handler in collect(package)]

@@ -1,0 +1,544 @@
+"""The SQL of device keys, one-time keys, cross-signing and to-device messages.
+
+All tables are those of people. Functions that write take the `Write` of a person's stream;
+functions that read take any reader, a `Write` included.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from posthouse.devices.model import (
+    CrossSigningKey,
+    KeySignature,
+    NewKey,
+    StoredKey,
+    Usage,
+)
+from posthouse.matrix import DeviceId, UserId
+from posthouse.storage import Dialects, Insert, Reader, Transaction
+from posthouse.streams import Write
+
+DeviceOf = tuple[UserId, DeviceId]
+
+
+def _among(sqlite: str, postgresql: str, statement: str) -> Dialects:
+    """A statement with one `{among}`: a column's membership in a list parameter."""
+    return Dialects(statement.format(among=sqlite), statement.format(among=postgresql))
+
+
+# -- identity keys -------------------------------------------------------------------------------
+
+_DEVICE_KEYS_OF_USERS: Final = _among(
+    "user_id IN (SELECT value FROM json_each($1))",
+    "user_id = ANY($1)",
+    "SELECT user_id, device_id, key_json, position FROM device_keys WHERE {among}",
+)
+
+
+async def device_keys_of(
+    reader: Reader, user_ids: Sequence[UserId]
+) -> dict[UserId, dict[DeviceId, StoredKey]]:
+    """Every device that published keys, of every person named."""
+    found: dict[UserId, dict[DeviceId, StoredKey]] = {}
+    for user, device, content, position in await reader.fetch_all(
+        _DEVICE_KEYS_OF_USERS, list(user_ids)
+    ):
+        found.setdefault(UserId(user), {})[DeviceId(device)] = StoredKey(content, position)
+    return found
+
+
+_DEVICE_KEYS: Final = """
+    SELECT key_json, position FROM device_keys WHERE user_id = $1 AND device_id = $2
+"""
+
+
+async def device_keys(reader: Reader, user_id: UserId, device_id: DeviceId) -> StoredKey | None:
+    row = await reader.fetch_one(_DEVICE_KEYS, user_id, device_id)
+    return StoredKey(row[0], row[1]) if row else None
+
+
+_PUT_DEVICE_KEYS: Final = """
+    INSERT INTO device_keys (user_id, device_id, key_json, position) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (user_id, device_id) DO UPDATE
+        SET key_json = excluded.key_json, position = excluded.position
+"""
+
+
+async def put_device_keys(
+    write: Write, user_id: UserId, device_id: DeviceId, content: bytes, position: int
+) -> None:
+    await write.execute(_PUT_DEVICE_KEYS, user_id, device_id, content, position)
+
+
+_DELETE_DEVICE_KEYS: Final = """
+    DELETE FROM device_keys WHERE user_id = $1 AND device_id = $2 AND position < $3
+"""
+
+
+async def delete_device_keys(
+    write: Write, user_id: UserId, device_id: DeviceId, *, before: int
+) -> bool:
+    """Whether there were any from before that position."""
+    return await write.execute(_DELETE_DEVICE_KEYS, user_id, device_id, before) > 0
+
+
+_MARK_LIST_CHANGED: Final = """
+    INSERT INTO device_lists (user_id, position) VALUES ($1, $2)
+    ON CONFLICT (user_id) DO UPDATE SET position = excluded.position
+        WHERE device_lists.position < excluded.position
+"""
+
+
+async def mark_list_changed(write: Write, user_id: UserId, position: int) -> None:
+    await write.execute(_MARK_LIST_CHANGED, user_id, position)
+
+
+_LIST_CHANGED: Final = "SELECT position FROM device_lists WHERE user_id = $1"
+
+
+async def list_changed_at(reader: Reader, user_id: UserId) -> int:
+    """The position of the newest change of a person's own list; 0 for none."""
+    row = await reader.fetch_one(_LIST_CHANGED, user_id)
+    return row[0] if row else 0
+
+
+# -- one-time and fallback keys --------------------------------------------------------------------
+
+_ONE_TIME_COUNTS: Final = """
+    SELECT algorithm, COUNT(*) FROM one_time_keys
+    WHERE user_id = $1 AND device_id = $2 GROUP BY algorithm
+"""
+
+
+async def one_time_counts(reader: Reader, user_id: UserId, device_id: DeviceId) -> dict[str, int]:
+    rows = await reader.fetch_all(_ONE_TIME_COUNTS, user_id, device_id)
+    return {row[0]: row[1] for row in rows}
+
+
+_KEYS_BY_ID: Final = """
+    SELECT algorithm, key_id, key_json FROM {table}
+    WHERE user_id = $1 AND device_id = $2 AND {among}
+"""
+_HELD_KEYS: Final = Dialects(
+    _KEYS_BY_ID.format(table="one_time_keys", among="key_id IN (SELECT value FROM json_each($3))"),
+    _KEYS_BY_ID.format(table="one_time_keys", among="key_id = ANY($3)"),
+)
+_CLAIMED_KEYS: Final = Dialects(
+    _KEYS_BY_ID.format(table="claimed_keys", among="key_id IN (SELECT value FROM json_each($3))"),
+    _KEYS_BY_ID.format(table="claimed_keys", among="key_id = ANY($3)"),
+)
+
+
+async def known_keys(
+    reader: Reader, user_id: UserId, device_id: DeviceId, keys: Iterable[NewKey]
+) -> dict[str, bytes]:
+    """What the names of these keys stand for already, held or lately given out."""
+    ids = [key.key_id for key in keys]
+    found: dict[str, bytes] = {}
+    for statement in (_HELD_KEYS, _CLAIMED_KEYS):
+        for algorithm, key_id, content in await reader.fetch_all(
+            statement, user_id, device_id, ids
+        ):
+            found[f"{algorithm}:{key_id}"] = content
+    return found
+
+
+_ONE_TIME_KEYS: Final = Insert(
+    "one_time_keys",
+    (
+        ("user_id", "text"),
+        ("device_id", "text"),
+        ("algorithm", "text"),
+        ("key_id", "text"),
+        ("key_json", "bytea"),
+        ("position", "bigint"),
+    ),
+)
+
+
+async def add_one_time_keys(
+    write: Write, user_id: UserId, device_id: DeviceId, keys: Sequence[NewKey], position: int
+) -> None:
+    await write.insert_many(
+        _ONE_TIME_KEYS,
+        [(user_id, device_id, k.algorithm, k.key_id, k.content, position) for k in keys],
+    )
+
+
+_TAKE_ONE_TIME_KEY: Final = """
+    DELETE FROM one_time_keys
+    WHERE user_id = $1 AND device_id = $2 AND algorithm = $3 AND key_id = (
+        SELECT key_id FROM one_time_keys
+        WHERE user_id = $1 AND device_id = $2 AND algorithm = $3
+        ORDER BY position, key_id LIMIT 1
+    )
+    RETURNING key_id, key_json, position
+"""
+_REMEMBER_CLAIMED: Final = """
+    INSERT INTO claimed_keys
+        (user_id, device_id, algorithm, key_id, key_json, position, claimed_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+
+
+async def take_one_time_key(
+    write: Write, user_id: UserId, device_id: DeviceId, algorithm: str
+) -> tuple[str, bytes] | None:
+    """The key uploaded first, (id, JSON), which nobody gets again; None where none is left."""
+    row = await write.fetch_one(_TAKE_ONE_TIME_KEY, user_id, device_id, algorithm)
+    if row is None:
+        return None
+    key_id, content, position = row
+    await write.execute(
+        _REMEMBER_CLAIMED, user_id, device_id, algorithm, key_id, content, position, write.now_ms
+    )
+    return key_id, content
+
+
+_FALLBACKS: Final = """
+    SELECT algorithm, key_id, key_json, used FROM fallback_keys
+    WHERE user_id = $1 AND device_id = $2 ORDER BY algorithm
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """A device's fallback key for one algorithm."""
+
+    algorithm: str
+    key_id: str
+    content: bytes
+    used: bool
+
+
+async def fallbacks_of(reader: Reader, user_id: UserId, device_id: DeviceId) -> list[Fallback]:
+    rows = await reader.fetch_all(_FALLBACKS, user_id, device_id)
+    return [Fallback(row[0], row[1], row[2], bool(row[3])) for row in rows]
+
+
+_PUT_FALLBACK: Final = """
+    INSERT INTO fallback_keys (user_id, device_id, algorithm, key_id, key_json, used, position)
+    VALUES ($1, $2, $3, $4, $5, 0, $6)
+    ON CONFLICT (user_id, device_id, algorithm) DO UPDATE
+        SET key_id = excluded.key_id, key_json = excluded.key_json, used = 0,
+            position = excluded.position
+"""
+
+
+async def put_fallback(
+    write: Write, user_id: UserId, device_id: DeviceId, key: NewKey, position: int
+) -> None:
+    await write.execute(
+        _PUT_FALLBACK, user_id, device_id, key.algorithm, key.key_id, key.content, position
+    )
+
+
+_USE_FALLBACK: Final = """
+    UPDATE fallback_keys SET used = 1 WHERE user_id = $1 AND device_id = $2 AND algorithm = $3
+"""
+
+
+async def mark_fallback_used(
+    write: Write, user_id: UserId, device_id: DeviceId, algorithm: str
+) -> None:
+    await write.execute(_USE_FALLBACK, user_id, device_id, algorithm)
+
+
+# -- cross-signing -------------------------------------------------------------------------------
+
+_CROSS_SIGNING_OF_USERS: Final = _among(
+    "user_id IN (SELECT value FROM json_each($1))",
+    "user_id = ANY($1)",
+    "SELECT user_id, usage, public_key, key_json, position FROM cross_signing_keys WHERE {among}",
+)
+
+
+async def cross_signing_keys_of(
+    reader: Reader, user_ids: Sequence[UserId]
+) -> dict[UserId, dict[Usage, CrossSigningKey]]:
+    found: dict[UserId, dict[Usage, CrossSigningKey]] = {}
+    for user, usage, public_key, content, position in await reader.fetch_all(
+        _CROSS_SIGNING_OF_USERS, list(user_ids)
+    ):
+        key = CrossSigningKey(Usage(usage), public_key, content, position)
+        found.setdefault(UserId(user), {})[key.usage] = key
+    return found
+
+
+_PUT_CROSS_SIGNING: Final = """
+    INSERT INTO cross_signing_keys (user_id, usage, public_key, key_json, position)
+    VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (user_id, usage) DO UPDATE
+        SET public_key = excluded.public_key, key_json = excluded.key_json,
+            position = excluded.position
+"""
+
+
+async def put_cross_signing_key(
+    write: Write, user_id: UserId, key: CrossSigningKey, position: int
+) -> None:
+    await write.execute(
+        _PUT_CROSS_SIGNING, user_id, key.usage.value, key.public_key, key.content, position
+    )
+
+
+_DELETE_CROSS_SIGNING: Final = "DELETE FROM cross_signing_keys WHERE user_id = $1 AND usage = $2"
+
+
+async def delete_cross_signing_key(write: Write, user_id: UserId, usage: Usage) -> None:
+    await write.execute(_DELETE_CROSS_SIGNING, user_id, usage.value)
+
+
+_SIGNATURE_COLUMNS: Final = "user_id, target_user_id, target_key_id, signer_key_id, signature"
+_SIGNATURES_ON_OWN: Final = _among(
+    "user_id IN (SELECT value FROM json_each($1))",
+    "user_id = ANY($1)",
+    f"SELECT {_SIGNATURE_COLUMNS} FROM key_signatures WHERE {{among}} AND target_user_id = user_id",
+)
+_SIGNATURES_ON_OTHERS: Final = _among(
+    "target_user_id IN (SELECT value FROM json_each($2))",
+    "target_user_id = ANY($2)",
+    f"SELECT {_SIGNATURE_COLUMNS} FROM key_signatures"
+    " WHERE user_id = $1 AND {among} AND target_user_id <> user_id",
+)
+
+
+async def signatures_seen_by(
+    reader: Reader, viewer: UserId, targets: Sequence[UserId]
+) -> dict[tuple[UserId, str], list[KeySignature]]:
+    """By (person, key): the signatures people made on their own keys, and those of the viewer.
+
+    Nobody sees what another signed of a third person's: it would tell who knows whom.
+    """
+    rows = await reader.fetch_all(_SIGNATURES_ON_OWN, list(targets))
+    rows += await reader.fetch_all(_SIGNATURES_ON_OTHERS, viewer, list(targets))
+    found: dict[tuple[UserId, str], list[KeySignature]] = {}
+    for signer, target, key_id, signer_key_id, signature in rows:
+        found.setdefault((UserId(target), key_id), []).append(
+            KeySignature(UserId(signer), signer_key_id, UserId(target), key_id, signature)
+        )
+    return found
+
+
+_PUT_SIGNATURE: Final = """
+    INSERT INTO key_signatures
+        (user_id, target_user_id, target_key_id, signer_key_id, signature, position)
+    VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (user_id, target_user_id, target_key_id, signer_key_id) DO UPDATE
+        SET signature = excluded.signature, position = excluded.position
+"""
+
+
+async def put_signature(write: Write, signature: KeySignature, position: int) -> None:
+    await write.execute(
+        _PUT_SIGNATURE,
+        signature.signer,
+        signature.target,
+        signature.target_key_id,
+        signature.signer_key_id,
+        signature.signature,
+        position,
+    )
+
+
+_SIGNATURE: Final = """
+    SELECT signature FROM key_signatures
+    WHERE user_id = $1 AND target_user_id = $2 AND target_key_id = $3 AND signer_key_id = $4
+"""
+
+
+async def has_signature(reader: Reader, signature: KeySignature) -> bool:
+    """Whether exactly this signature is stored."""
+    row = await reader.fetch_one(
+        _SIGNATURE,
+        signature.signer,
+        signature.target,
+        signature.target_key_id,
+        signature.signer_key_id,
+    )
+    return row is not None and row[0] == signature.signature
+
+
+_SIGNED_BETWEEN: Final = """
+    SELECT DISTINCT target_user_id FROM key_signatures
+    WHERE user_id = $1 AND target_user_id <> user_id AND position > $2
+"""
+
+
+async def signed_since(reader: Reader, signer: UserId, after: int) -> list[UserId]:
+    """Whose keys the person has signed since."""
+    return [UserId(row[0]) for row in await reader.fetch_all(_SIGNED_BETWEEN, signer, after)]
+
+
+_DROP_SIGNATURES_ON: Final = """
+    DELETE FROM key_signatures
+    WHERE user_id = $1 AND target_user_id = $1 AND target_key_id = $2 AND position < $3
+"""
+
+
+async def drop_own_signatures_on(
+    write: Write, user_id: UserId, key_id: str, *, before: int
+) -> None:
+    """Forgets what the person signed of a key of their own that is gone."""
+    await write.execute(_DROP_SIGNATURES_ON, user_id, key_id, before)
+
+
+_DROP_SIGNATURES_BY: Final = "DELETE FROM key_signatures WHERE user_id = $1 AND signer_key_id = $2"
+
+
+async def drop_signatures_by(write: Write, user_id: UserId, signer_key_id: str) -> None:
+    """Forgets what a replaced key of the person has signed."""
+    await write.execute(_DROP_SIGNATURES_BY, user_id, signer_key_id)
+
+
+# -- to-device messages ----------------------------------------------------------------------------
+
+_TO_DEVICE: Final = Insert(
+    "to_device",
+    (
+        ("id", "bigint"),
+        ("user_id", "text"),
+        ("device_id", "text"),
+        ("position", "bigint"),
+        ("sender_id", "text"),
+        ("content", "bytea"),
+    ),
+)
+
+
+async def add_messages(write: Write, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Rows of (id, user, device, position, sender, content)."""
+    await write.insert_many(_TO_DEVICE, rows)
+
+
+_MESSAGES: Final = """
+    SELECT position, content FROM to_device
+    WHERE user_id = $1 AND device_id = $2 AND position > $3 AND position <= $4
+    ORDER BY position LIMIT $5
+"""
+
+
+async def messages_between(
+    reader: Reader, user_id: UserId, device_id: DeviceId, after: int, up_to: int, limit: int
+) -> list[tuple[int, bytes]]:
+    rows = await reader.fetch_all(_MESSAGES, user_id, device_id, after, up_to, limit)
+    return [(row[0], row[1]) for row in rows]
+
+
+_HAS_MESSAGES: Final = """
+    SELECT 1 FROM to_device WHERE user_id = $1 AND device_id = $2 AND position <= $3 LIMIT 1
+"""
+
+
+async def has_messages(reader: Reader, user_id: UserId, device_id: DeviceId, *, up_to: int) -> bool:
+    return await reader.fetch_one(_HAS_MESSAGES, user_id, device_id, up_to) is not None
+
+
+_DELETE_MESSAGES: Final = """
+    DELETE FROM to_device WHERE user_id = $1 AND device_id = $2 AND position <= $3
+"""
+
+
+async def delete_messages(write: Write, user_id: UserId, device_id: DeviceId, *, up_to: int) -> int:
+    return await write.execute(_DELETE_MESSAGES, user_id, device_id, up_to)
+
+
+_PENDING: Final = """
+    SELECT sender_id, COUNT(*) FROM to_device
+    WHERE user_id = $1 AND device_id = $2 GROUP BY sender_id
+"""
+
+
+async def pending_by_sender(reader: Reader, device: DeviceOf) -> dict[str, int]:
+    rows = await reader.fetch_all(_PENDING, *device)
+    return {row[0]: row[1] for row in rows}
+
+
+_SERVED: Final = """
+    SELECT served FROM to_device_transactions
+    WHERE sender_id = $1 AND sender_device_id = $2 AND txn_id = $3
+"""
+
+
+async def served_by(reader: Reader, sender: DeviceOf, txn_id: str) -> list[bytes]:
+    """The lists of people that a transaction of this device has served."""
+    return [row[0] for row in await reader.fetch_all(_SERVED, *sender, txn_id)]
+
+
+_REMEMBER_SERVED: Final = """
+    INSERT INTO to_device_transactions
+        (sender_id, sender_device_id, txn_id, user_id, served, created_ms)
+    VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+
+async def remember_served(
+    write: Write, sender: DeviceOf, txn_id: str, one_of_them: UserId, served: bytes
+) -> None:
+    await write.execute(_REMEMBER_SERVED, *sender, txn_id, one_of_them, served, write.now_ms)
+
+
+# -- forgetting ----------------------------------------------------------------------------------
+
+_DEVICE_TABLES: Final = ("one_time_keys", "claimed_keys", "fallback_keys", "to_device")
+_FORGET_OF_DEVICE: Final = tuple(
+    f"DELETE FROM {table} WHERE user_id = $1 AND device_id = $2 AND position < $3"
+    for table in _DEVICE_TABLES
+)
+
+
+async def forget_of_device(
+    write: Write, user_id: UserId, device_id: DeviceId, *, before: int
+) -> None:
+    """Drops one-time and fallback keys and pending messages from before a position."""
+    for statement in _FORGET_OF_DEVICE:
+        await write.execute(statement, user_id, device_id, before)
+
+
+_FORGET_OF_PERSON: Final = (
+    "DELETE FROM cross_signing_keys WHERE user_id = $1 AND position < $2",
+    "DELETE FROM key_signatures WHERE user_id = $1 AND position < $2",
+)
+
+
+async def forget_of_person(write: Write, user_id: UserId, *, before: int) -> None:
+    """Drops cross-signing keys, and what they signed, from before a position."""
+    for statement in _FORGET_OF_PERSON:
+        await write.execute(statement, user_id, before)
+
+
+_OLD_CLAIMS: Final = """
+    SELECT user_id, device_id, algorithm, key_id FROM claimed_keys
+    WHERE claimed_ms < $1 ORDER BY claimed_ms LIMIT $2
+"""
+_OLD_TRANSACTIONS: Final = """
+    SELECT user_id, sender_id, sender_device_id, txn_id FROM to_device_transactions
+    WHERE created_ms < $1 ORDER BY created_ms LIMIT $2
+"""
+_DELETE_CLAIM: Final = """
+    DELETE FROM claimed_keys
+    WHERE user_id = $1 AND device_id = $2 AND algorithm = $3 AND key_id = $4
+"""
+_DELETE_TRANSACTION: Final = """
+    DELETE FROM to_device_transactions
+    WHERE user_id = $1 AND sender_id = $2 AND sender_device_id = $3 AND txn_id = $4
+"""
+
+Expired = Mapping[UserId, list[tuple[str, tuple[Any, ...]]]]
+
+
+async def expired(reader: Reader, *, before_ms: int, limit: int) -> Expired:
+    """By person, the statements that delete what is remembered from before that time."""
+    found: dict[UserId, list[tuple[str, tuple[Any, ...]]]] = {}
+    for old, delete in ((_OLD_CLAIMS, _DELETE_CLAIM), (_OLD_TRANSACTIONS, _DELETE_TRANSACTION)):
+        for row in await reader.fetch_all(old, before_ms, limit):
+            found.setdefault(UserId(row[0]), []).append((delete, tuple(row)))
+    return found
+
+
+_EMPTY_ONE_TIME_KEYS: Final = "DELETE FROM one_time_keys"
+
+
+async def empty_one_time_keys(tx: Transaction) -> None:
+    await tx.execute(_EMPTY_ONE_TIME_KEYS)
