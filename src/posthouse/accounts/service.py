@@ -151,16 +151,8 @@ class Accounts:
     ) -> dict[UserId, dict[DeviceId, str | None]]:
         """The devices of several people, with the names they gave them; in one statement.
 
-        Read with the caller's own reader, so that a work sees who is signed in as it writes.
-        """
-        return await store.device_names(reader, users)
-
-    async def devices_of(
-        self, reader: Reader | Write, users: Sequence[UserId]
-    ) -> dict[UserId, dict[DeviceId, str | None]]:
-        """As `device_names`, as a reader sees it: given a `Write`, inside its transaction.
-
-        What another domain then stores for a device is stored before its sign-out, or not at all.
+        Given a `Write`, read inside its transaction: what another domain then stores for a device
+        is stored before its sign-out, or not at all.
         """
         return await store.device_names(reader, users)
 
