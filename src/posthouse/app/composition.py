@@ -4,12 +4,13 @@ The order is that of the layers: what stands below is made first and closed last
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from posthouse.accounts import Accounts
+from posthouse.app.config import Settings
 from posthouse.app.ground import Ground
 from posthouse.devices import (
     CrossSigning,
@@ -30,6 +31,8 @@ from posthouse.rooms import (
     Rooms,
     TypingNotices,
 )
+from posthouse.std.clock import Clock, Randomness
+from posthouse.storage import Database
 from posthouse.streams import ConsumerLoop, RoomStreams
 from posthouse.sync import Assembler, DeviceListReader, KeyChanges, Sync
 
@@ -50,6 +53,14 @@ class Services:
     typing: TypingNotices
     sync: Sync
     key_changes: KeyChanges
+    consumers: Sequence[ConsumerLoop]
+    projector: MembershipProjector
+
+    async def settled(self) -> None:
+        """Returns when everything that was committed has been consumed."""
+        await self.projector.wait_until_even()
+        for consumer in self.consumers:
+            await consumer.wait_until_idle()
 
     def by_type(self) -> dict[type, object]:
         """As the endpoints' parameters name them."""
@@ -96,14 +107,7 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
         random=here.random,
     )
     device_lists = DeviceListReader(memory, reading)
-    media = Media(
-        server_name=server_name,
-        database=here.database,
-        folder=_media_folder(here),
-        settings=here.settings.media,
-        clock=here.clock,
-        randomness=here.random,
-    )
+    media = media_of(here.settings, here.database, server_name, here.clock, here.random)
     sync = Sync(
         facts=here.facts,
         epoch=int.from_bytes(here.random.token_bytes(4), "big"),
@@ -159,6 +163,8 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
                 reading=reading,
                 typing=typing,
                 sync=sync,
+                consumers=consumers,
+                projector=projector,
                 key_changes=KeyChanges(
                     facts=here.facts,
                     memory=memory,
@@ -178,6 +184,20 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
                 task.cancel()
 
 
-def _media_folder(here: Ground) -> Path:
-    folder = here.settings.media.folder
-    return Path(folder) if folder else Path(here.settings.server.data) / "media"
+def media_of(
+    settings: Settings,
+    database: Database,
+    server_name: ServerName,
+    clock: Clock,
+    random: Randomness,
+) -> Media:
+    """The media of this data."""
+    folder = settings.media.folder
+    return Media(
+        server_name=server_name,
+        database=database,
+        folder=Path(folder) if folder else Path(settings.server.data) / "media",
+        settings=settings.media,
+        clock=clock,
+        randomness=random,
+    )

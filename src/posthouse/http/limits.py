@@ -23,6 +23,8 @@ class Limit(enum.Enum):
     AVAILABILITY = "availability", 30, 1.0
     """Asking whether a name or a registration token is good: it could be used to list them."""
     REFRESH = "refresh", 20, 0.5
+    GUESSES = "guesses", 50, 0.2
+    """Passwords tried for one account, from wherever they come."""
     ACCOUNT = "account", 10, 0.1
     """Changing the password, deactivating: each costs a password hash."""
     PROFILE = "profile", 20, 0.5
