@@ -148,15 +148,6 @@ class Accounts:
         """
         return await store.device_names(reader, users)
 
-    async def devices_of(
-        self, reader: Reader | Write, users: Sequence[UserId]
-    ) -> dict[UserId, dict[DeviceId, str | None]]:
-        """As `device_names`, as a reader sees it: given a `Write`, inside its transaction.
-
-        What another domain then stores for a device is stored before its sign-out, or not at all.
-        """
-        return await store.device_names(reader, users)
-
     async def profile_of(self, user_id: UserId) -> Profile:
         return await self.profiles.profile_of(user_id)
 
