@@ -176,6 +176,7 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
             room_streams.close()
             for task in background:
                 task.cancel()
+            media.close()
 
 
 def _media_folder(here: Ground) -> Path:
