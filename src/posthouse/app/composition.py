@@ -182,6 +182,7 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
             room_streams.close()
             for task in background:
                 task.cancel()
+            media.close()
 
 
 def media_of(
