@@ -13,6 +13,7 @@ from posthouse.app.pages import home_headers, home_page
 from posthouse.app.routes import handlers
 from posthouse.app.stopping import StopSignal
 from posthouse.http import Exchange, Fallback, Reply, Server, Site
+from posthouse.media import Media
 
 
 def page_server(settings: Settings, discovery: Discovery) -> Fallback:
@@ -36,11 +37,11 @@ def page_server(settings: Settings, discovery: Discovery) -> Fallback:
 async def application(settings: Settings, stop: StopSignal) -> AsyncIterator[str]:
     """Serves; yields the address once it answers, and at the end answers every waiting poll."""
     async with ground(settings) as here, asyncio.TaskGroup() as group:
-        background = group.create_task(here.accounts.run())
+        background = [group.create_task(run()) for run in (here.accounts.run, here.media.run)]
         discovery = Discovery(settings)
         site = Site(
             handlers(),
-            {Discovery: discovery, Accounts: here.accounts},
+            {Discovery: discovery, Accounts: here.accounts, Media: here.media},
             authenticator=here.accounts,
             settings=settings.http,
             limits=settings.limits,
@@ -53,4 +54,5 @@ async def application(settings: Settings, stop: StopSignal) -> AsyncIterator[str
             yield f"http://{addresses[0]}"
         finally:
             await server.stop()
-            background.cancel()
+            for task in background:
+                task.cancel()

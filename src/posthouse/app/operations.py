@@ -1,13 +1,18 @@
 """What the operator's commands do, each on data that no server is running on."""
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
+from typing import Any, TypeVar
 
+from posthouse.app import logging
 from posthouse.app.config import Settings
-from posthouse.app.ground import database_of, ground
+from posthouse.app.ground import database_of, ground, open_media
 from posthouse.matrix import UserId, parse_user_id
-from posthouse.std.clock import SystemRandomness
+from posthouse.std.clock import SystemClock, SystemRandomness
 from posthouse.streams import begin_generation
+
+T = TypeVar("T")
 
 
 def create_user(settings: Settings, localpart: str, password: str, *, is_admin: bool) -> UserId:
@@ -17,7 +22,7 @@ def create_user(settings: Settings, localpart: str, password: str, *, is_admin: 
         async with ground(settings) as here:
             return await here.accounts.create_user(localpart, password, admin=is_admin)
 
-    return asyncio.run(work())
+    return _run(settings, work())
 
 
 def reset_password(settings: Settings, user_id: str, password: str, *, keep_devices: bool) -> None:
@@ -29,7 +34,7 @@ def reset_password(settings: Settings, user_id: str, password: str, *, keep_devi
                 parse_user_id(user_id), password, logout_devices=not keep_devices
             )
 
-    asyncio.run(work())
+    _run(settings, work())
 
 
 def create_registration_token(settings: Settings, *, uses: int | None, lifetime: timedelta) -> str:
@@ -43,7 +48,7 @@ def create_registration_token(settings: Settings, *, uses: int | None, lifetime:
             )
             return token.token
 
-    return asyncio.run(work())
+    return _run(settings, work())
 
 
 def new_generation(settings: Settings) -> None:
@@ -53,4 +58,23 @@ def new_generation(settings: Settings) -> None:
         async with database_of(settings) as database:
             await begin_generation(database, SystemRandomness())
 
-    asyncio.run(work())
+    _run(settings, work())
+
+
+def check(settings: Settings) -> list[str]:
+    """Asks each domain what is wrong with its data; a sentence each, none where all is well."""
+
+    async def work() -> list[str]:
+        async with database_of(settings) as database:
+            media = open_media(settings, database, SystemClock(), SystemRandomness())
+            try:
+                return [problem async for problem in media.verify()]
+            finally:
+                media.close()
+
+    return _run(settings, work())
+
+
+def _run(settings: Settings, work: Coroutine[Any, Any, T]) -> T:
+    logging.configure(settings.log)
+    return asyncio.run(work)
