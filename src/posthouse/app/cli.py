@@ -255,10 +255,20 @@ def _report_refusals(work: Callable[[], T]) -> T:
 
     try:
         return work()
-    except Refusal as refusal:
-        raise _Declined(refusal.message) from refusal
-    except (NameRefused, FolderInUse, SchemaRefused, Unavailable, OSError) as error:
-        raise _Declined(str(error)) from error
+    except Exception as error:
+        cause = _only_cause(error)
+        if isinstance(cause, Refusal):
+            raise _Declined(cause.message) from error
+        if isinstance(cause, NameRefused | FolderInUse | SchemaRefused | Unavailable | OSError):
+            raise _Declined(str(cause)) from error
+        raise
+
+
+def _only_cause(error: Exception) -> Exception:
+    """What a task group wraps, where that is one thing."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 class _Declined(click.ClickException):

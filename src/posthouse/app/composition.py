@@ -7,10 +7,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from posthouse.accounts import Accounts
-from posthouse.app.config import Settings
 from posthouse.app.ground import Ground
 from posthouse.devices import (
     CrossSigning,
@@ -31,8 +29,6 @@ from posthouse.rooms import (
     Rooms,
     TypingNotices,
 )
-from posthouse.std.clock import Clock, Randomness
-from posthouse.storage import Database
 from posthouse.streams import ConsumerLoop, RoomStreams
 from posthouse.sync import Assembler, DeviceListReader, KeyChanges, Sync
 
@@ -107,7 +103,6 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
         random=here.random,
     )
     device_lists = DeviceListReader(memory, reading)
-    media = media_of(here.settings, here.database, server_name, here.clock, here.random)
     sync = Sync(
         facts=here.facts,
         epoch=int.from_bytes(here.random.token_bytes(4), "big"),
@@ -143,7 +138,7 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
     for consumer in consumers:
         await consumer.start()
     async with asyncio.TaskGroup() as group:
-        background = [group.create_task(media.run()), group.create_task(to_device.run())]
+        background = [group.create_task(here.media.run()), group.create_task(to_device.run())]
         group.create_task(room_streams.run())
         group.create_task(projector.run())
         for consumer in consumers:
@@ -156,7 +151,7 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
                 devices=devices,
                 to_device=to_device,
                 cross_signing=CrossSigning(here.user_streams, here.accounts),
-                media=media,
+                media=here.media,
                 memory=memory,
                 room_streams=room_streams,
                 rooms=rooms,
@@ -183,22 +178,3 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
             for task in background:
                 task.cancel()
             media.close()
-
-
-def media_of(
-    settings: Settings,
-    database: Database,
-    server_name: ServerName,
-    clock: Clock,
-    random: Randomness,
-) -> Media:
-    """The media of this data."""
-    folder = settings.media.folder
-    return Media(
-        server_name=server_name,
-        database=database,
-        folder=Path(folder) if folder else Path(settings.server.data) / "media",
-        settings=settings.media,
-        clock=clock,
-        randomness=random,
-    )

@@ -21,7 +21,7 @@ from posthouse.devices import DevicesSettings
 from posthouse.http import HttpSettings, LimitSettings
 from posthouse.matrix import InvalidParam, parse_server_name
 from posthouse.media import MediaSettings
-from posthouse.rooms.settings import RoomSettings
+from posthouse.rooms import RoomSettings
 from posthouse.storage import StorageSettings
 
 LOCALHOST: Final = "localhost"

@@ -10,9 +10,10 @@ from posthouse.accounts import Accounts, open_accounts
 from posthouse.app.config import Settings
 from posthouse.app.identity import check_server_name
 from posthouse.matrix import ServerName
+from posthouse.media import Media
 from posthouse.std.clock import Clock, Randomness, SystemClock, SystemRandomness
 from posthouse.storage import Database, open_database
-from posthouse.streams import ServerFacts, UserStreams, load_facts
+from posthouse.streams import ServerFacts, UserStreams, fact, load_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,19 @@ class Ground:
     facts: ServerFacts
     user_streams: UserStreams
     accounts: Accounts
+    media: Media
 
 
 @asynccontextmanager
 async def database_of(settings: Settings) -> AsyncIterator[Database]:
-    """The database alone, without owning its streams. Raises as `open_database` does."""
+    """The database alone, without owning its streams.
+
+    Raises FolderInUse, SchemaRefused or Unavailable where it can't be had, and NameRefused where it
+    belongs to another server.
+    """
     database = await open_database(settings.storage, Path(settings.server.data))
     try:
+        check_server_name(await fact(database, "server_name"), settings.server.name)
         yield database
     finally:
         await database.close()
@@ -42,8 +49,7 @@ async def database_of(settings: Settings) -> AsyncIterator[Database]:
 async def ground(settings: Settings) -> AsyncIterator[Ground]:
     """Opens the data and takes over its user streams; at the end, commits what was accepted.
 
-    Raises FolderInUse, SchemaRefused or Unavailable where the data can't be had, and NameRefused
-    where it belongs to another server.
+    Raises what `database_of` raises.
     """
     clock, random = SystemClock(), SystemRandomness()
     async with database_of(settings) as database:
@@ -54,7 +60,6 @@ async def ground(settings: Settings) -> AsyncIterator[Ground]:
             room_streams=settings.streams.room_streams,
             user_streams=settings.streams.user_streams,
         )
-        check_server_name(facts.server_name, settings.server.name)
         user_streams = UserStreams(database, facts.users, clock)
         await user_streams.take_over()
         async with asyncio.TaskGroup() as group:
@@ -68,8 +73,24 @@ async def ground(settings: Settings) -> AsyncIterator[Ground]:
                 clock=clock,
                 random=random,
             )
+            media = open_media(settings, database, clock, random)
             try:
-                yield Ground(settings, clock, random, database, facts, user_streams, accounts)
+                yield Ground(
+                    settings, clock, random, database, facts, user_streams, accounts, media
+                )
             finally:
+                media.close()
                 accounts.close()
                 user_streams.close()
+
+
+def open_media(settings: Settings, database: Database, clock: Clock, random: Randomness) -> Media:
+    """The uploads, in their folder or in the data folder's `media`."""
+    return Media(
+        server_name=ServerName(settings.server.name),
+        database=database,
+        folder=Path(settings.media.folder or Path(settings.server.data) / "media"),
+        settings=settings.media,
+        clock=clock,
+        randomness=random,
+    )

@@ -8,7 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import orjson
 import structlog
@@ -47,10 +47,26 @@ _DEPTH_MAX: Final = 4
 """How far into nested values a line is read; what lies deeper is left out."""
 
 
-def configure(settings: LogSettings) -> None:
-    """Sets up structlog, and the standard library's loggers to speak through it."""
+def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
+    """Sets up structlog, and the standard library's loggers to speak through it.
+
+    `stream` is standard error unless given.
+    """
+    stream = stream or sys.stderr
+    on_terminal = stream.isatty()
     level = logging.getLevelNamesMapping()[settings.level.upper()]
-    as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
+    as_json = settings.format == "json" or (settings.format == "auto" and not on_terminal)
+    renderer: Processor
+    factory: structlog.BytesLoggerFactory | structlog.WriteLoggerFactory
+    if as_json:
+        renderer = structlog.processors.JSONRenderer(serializer=orjson.dumps)
+        factory = structlog.BytesLoggerFactory(file=stream.buffer)
+    else:
+        # Plain tracebacks: the pretty ones print local variables, which `remove_secrets` can't read.
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=on_terminal, exception_formatter=structlog.dev.plain_traceback
+        )
+        factory = structlog.WriteLoggerFactory(file=stream)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -58,10 +74,10 @@ def configure(settings: LogSettings) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             remove_secrets,
-            *_renderers(as_json),
+            renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=_factory(as_json),
+        logger_factory=factory,
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Forward()], level=level, force=True)
@@ -91,18 +107,6 @@ def _clean(key: str, value: Any, depth: int) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_clean("", item, depth + 1) for item in value]
     return clean_text(str(value))
-
-
-def _renderers(as_json: bool) -> list[Processor]:
-    if as_json:
-        return [structlog.processors.JSONRenderer(serializer=orjson.dumps)]
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-
-
-def _factory(as_json: bool) -> structlog.BytesLoggerFactory | structlog.WriteLoggerFactory:
-    if as_json:
-        return structlog.BytesLoggerFactory(file=sys.stderr.buffer)
-    return structlog.WriteLoggerFactory(file=sys.stderr)
 
 
 class _Forward(logging.Handler):

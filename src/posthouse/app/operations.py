@@ -1,17 +1,22 @@
 """What the operator's commands do, each on data that no server is running on."""
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
+from typing import Any, TypeVar
 
-from posthouse.app.composition import compose, media_of
+from posthouse.app import logging
+from posthouse.app.composition import compose
 from posthouse.app.config import Settings
-from posthouse.app.ground import database_of, ground
+from posthouse.app.ground import database_of, ground, open_media
 from posthouse.devices import empty_one_time_keys
-from posthouse.matrix import ServerName, UserId, parse_user_id
+from posthouse.matrix import UserId, parse_user_id
 from posthouse.rooms import RoomCheck
 from posthouse.std.clock import SystemClock, SystemRandomness
 from posthouse.storage import Owner
 from posthouse.streams import begin_generation, check_user_streams, split_streams
+
+T = TypeVar("T")
 
 
 def create_user(settings: Settings, localpart: str, password: str, *, is_admin: bool) -> UserId:
@@ -21,7 +26,7 @@ def create_user(settings: Settings, localpart: str, password: str, *, is_admin: 
         async with ground(settings) as here:
             return await here.accounts.create_user(localpart, password, admin=is_admin)
 
-    return asyncio.run(work())
+    return _run(settings, work())
 
 
 def reset_password(settings: Settings, user_id: str, password: str, *, keep_devices: bool) -> None:
@@ -33,7 +38,7 @@ def reset_password(settings: Settings, user_id: str, password: str, *, keep_devi
                 parse_user_id(user_id), password, logout_devices=not keep_devices
             )
 
-    asyncio.run(work())
+    _run(settings, work())
 
 
 def create_registration_token(settings: Settings, *, uses: int | None, lifetime: timedelta) -> str:
@@ -47,7 +52,7 @@ def create_registration_token(settings: Settings, *, uses: int | None, lifetime:
             )
             return token.token
 
-    return asyncio.run(work())
+    return _run(settings, work())
 
 
 def new_generation(settings: Settings) -> None:
@@ -62,7 +67,7 @@ def new_generation(settings: Settings) -> None:
             async with database.transaction(of=Owner.USER) as tx:
                 await empty_one_time_keys(tx)
 
-    asyncio.run(work())
+    _run(settings, work())
 
 
 def split(settings: Settings, *, room_streams: int, user_streams: int) -> None:
@@ -74,11 +79,11 @@ def split(settings: Settings, *, room_streams: int, user_streams: int) -> None:
         async with database_of(settings) as database:
             await split_streams(database, room_streams=room_streams, user_streams=user_streams)
 
-    asyncio.run(work())
+    _run(settings, work())
 
 
 def check(settings: Settings) -> list[str]:
-    """Sentences about everything that is wrong with the stored data; none where it is sound."""
+    """Asks each domain what is wrong with its data; a sentence each, none where all is well."""
 
     async def work() -> list[str]:
         async with database_of(settings) as database:
@@ -86,13 +91,15 @@ def check(settings: Settings) -> list[str]:
             rooms = RoomCheck(database.reader(of=Owner.ROOM), users)
             problems = [problem async for problem in check_user_streams(users)]
             problems += [problem async for problem in rooms.problems()]
-            media = media_of(
-                settings,
-                database,
-                ServerName(settings.server.name),
-                SystemClock(),
-                SystemRandomness(),
-            )
-            return problems + [problem async for problem in media.verify()]
+            media = open_media(settings, database, SystemClock(), SystemRandomness())
+            try:
+                return problems + [problem async for problem in media.verify()]
+            finally:
+                media.close()
 
-    return asyncio.run(work())
+    return _run(settings, work())
+
+
+def _run(settings: Settings, work: Coroutine[Any, Any, T]) -> T:
+    logging.configure(settings.log)
+    return asyncio.run(work)
