@@ -177,4 +177,3 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
             room_streams.close()
             for task in background:
                 task.cancel()
-            media.close()
