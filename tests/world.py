@@ -5,9 +5,10 @@ its token and where its sync stands, as a client does.
 """
 
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -22,6 +23,7 @@ from posthouse.app.discovery import Discovery
 from posthouse.app.ground import Ground, ground
 from posthouse.app.routes import handlers
 from posthouse.http import HttpSettings, LimitSettings, Server, Site
+from posthouse.storage import Database, StorageSettings
 from tests.databases import Place
 
 V3: Final = "/_matrix/client/v3"
@@ -162,6 +164,8 @@ class World:
 
     place: Place
     settings: Settings
+    wrap: Callable[[Database], Database] | None = None
+    """Puts something between the server and its database: faults on demand."""
     people: dict[str, Person] = field(default_factory=dict)
     services: Services = field(init=False)
     here: Ground = field(init=False)
@@ -175,7 +179,7 @@ class World:
         self._http = await self._stack.enter_async_context(
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         )
-        self.here = await self._stack.enter_async_context(ground(self.settings))
+        self.here = await self._stack.enter_async_context(ground(self.settings, self._open))
         self.services = await self._stack.enter_async_context(compose(self.here))
         discovery = Discovery(self.settings)
         site = Site(
@@ -189,6 +193,10 @@ class World:
         server = Server(site, self.here.clock)
         self.address = f"http://{(await server.start())[0]}"
         self._stack.push_async_callback(server.stop)
+
+    async def _open(self, settings: StorageSettings, data: Path) -> Database:
+        database = await self.place.open()
+        return self.wrap(database) if self.wrap else database
 
     async def stop(self) -> None:
         await self._stack.aclose()
@@ -273,10 +281,15 @@ def settings_for(place: Place, *, room_streams: int = 1, user_streams: int = 1) 
 
 @asynccontextmanager
 async def world_at(
-    place: Place, *, room_streams: int = 1, user_streams: int = 1
+    place: Place,
+    *,
+    room_streams: int = 1,
+    user_streams: int = 1,
+    wrap: Callable[[Database], Database] | None = None,
 ) -> AsyncIterator[World]:
     """A world on a place's data, stopped at the end."""
-    world = World(place, settings_for(place, room_streams=room_streams, user_streams=user_streams))
+    settings = settings_for(place, room_streams=room_streams, user_streams=user_streams)
+    world = World(place, settings, wrap)
     await world.start()
     try:
         yield world

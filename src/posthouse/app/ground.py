@@ -1,7 +1,7 @@
 """What the server and the operator's commands both stand on: the data, its streams, the accounts."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from posthouse.app.identity import check_server_name
 from posthouse.matrix import ServerName
 from posthouse.media import Media
 from posthouse.std.clock import Clock, Randomness, SystemClock, SystemRandomness
-from posthouse.storage import Database, open_database
+from posthouse.storage import Database, StorageSettings, open_database
 from posthouse.streams import ServerFacts, UserStreams, fact, load_facts
 
 
@@ -30,14 +30,19 @@ class Ground:
     media: Media
 
 
+Opening = Callable[[StorageSettings, Path], Awaitable[Database]]
+
+
 @asynccontextmanager
-async def database_of(settings: Settings) -> AsyncIterator[Database]:
-    """The database alone, without owning its streams.
+async def database_of(
+    settings: Settings, opening: Opening = open_database
+) -> AsyncIterator[Database]:
+    """The database alone, without owning its streams. Tests open one that fails on demand.
 
     Raises FolderInUse, SchemaRefused or Unavailable where it can't be had, and NameRefused where it
     belongs to another server.
     """
-    database = await open_database(settings.storage, Path(settings.server.data))
+    database = await opening(settings.storage, Path(settings.server.data))
     try:
         check_server_name(await fact(database, "server_name"), settings.server.name)
         yield database
@@ -46,13 +51,15 @@ async def database_of(settings: Settings) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def ground(settings: Settings) -> AsyncIterator[Ground]:
+async def ground(
+    settings: Settings, opening: Opening = open_database
+) -> AsyncIterator[Ground]:
     """Opens the data and takes over its user streams; at the end, commits what was accepted.
 
     Raises what `database_of` raises.
     """
     clock, random = SystemClock(), SystemRandomness()
-    async with database_of(settings) as database:
+    async with database_of(settings, opening) as database:
         facts = await load_facts(
             database,
             random,
