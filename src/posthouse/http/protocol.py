@@ -313,9 +313,11 @@ class Connection(asyncio.Protocol):
         self.incoming = exchange
         self.phase = _BODY
         self.body_size = 0
-        if length is None and coding is None:
-            return
-        self._expect_body(exchange, None if length is None else int(length), old)
+        if length is not None or coding is not None:
+            self._expect_body(exchange, None if length is None else int(length), old)
+        elif exchange.endpoint.streams_body:
+            exchange.stream = BodyStream(0, self.want_body)
+            self._enqueue(exchange)
 
     def on_body(self, piece: bytes) -> None:
         exchange = self.incoming
