@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from posthouse.http import HttpSettings
+from posthouse.http import Exchange, HttpSettings
 from posthouse.http.protocol import Connection
 from posthouse.std.clock import SystemClock
 from tests.http.support import Client, parse_answers, request_bytes, running, until
@@ -101,13 +101,19 @@ async def test_a_connection_leaves_no_cycle_behind() -> None:
             client = await world.connect()
             client.send(request_bytes("GET", "/_matrix/client/versions") + SYNC)
             await until(lambda: world.desk.waiting)
+            world.desk.waiting.pop().answer(b"{}")
+            await client.read_answer()
+            await client.read_answer()
+            client.send(SYNC)
+            await until(lambda: world.desk.waiting)
             client.close()
             await until(lambda: world.desk.gone)
             world.desk.waiting.clear()
             world.desk.gone.clear()
             await until(lambda: not world.server.connections)
             await asyncio.sleep(0)
-            assert not [one for one in gc.get_objects() if isinstance(one, Connection)]
+            left = [one for one in gc.get_objects() if isinstance(one, Connection | Exchange)]
+            assert not left
         finally:
             gc.enable()
 

@@ -97,6 +97,28 @@ async def test_an_idle_connection_is_closed_and_a_waiting_poll_is_not() -> None:
             client.close()
 
 
+async def test_a_slow_reader_of_a_long_answer_is_not_idle() -> None:
+    async with running(settings=BOUNDS) as world:
+        client = await world.connect()
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.send(
+            request_bytes(
+                "GET", "/_matrix/client/v3/sync", headers=(("Authorization", "Bearer ada"),)
+            )
+        )
+        await until(lambda: world.desk.waiting)
+        body = b"x" * (32 << 20)
+        world.desk.waiting[0].answer(body)
+        (connection,) = await connections(world.server)
+        transport = connection.transport
+        assert transport is not None
+        await until(lambda: 0 < transport.get_write_buffer_size() < len(body))
+        world.pass_time(61)
+        assert not connection.closing
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert (await client.read_answer()).endswith(body)
+
+
 async def test_one_connection_too_many_is_told_so() -> None:
     async with running(settings=HttpSettings(connections_max=2, drain_seconds=0.2)) as world:
         clients = [await world.connect() for _ in range(2)]
