@@ -314,9 +314,10 @@ async def test_a_client_that_only_stops_sending_is_still_answered() -> None:
     async with running() as world:
         client = await world.connect()
         client.send(request_bytes("GET", "/_matrix/client/v3/slow") + VERSIONS)
-        client.writer.write_eof()
         await until(lambda: world.desk.started)
-        await asyncio.sleep(0.01)
+        (connection,) = world.server._connections
+        client.writer.write_eof()
+        await until(lambda: not connection.pending[-1].keep_alive)
         world.desk.gate.set()
         received = await client.read_all()
         client.close()
@@ -398,7 +399,9 @@ def test_a_broken_byte_never_lets_a_second_request_in(request: bytes, data: st.D
     assert b"HTTP/1.1 500" not in received
     statuses = re.findall(rb"^HTTP/1\.1 (\d+) ", received, re.MULTILINE)
     served = [status for status in statuses if status not in (b"400", b"417", b"501", b"505")]
-    assert len(served) <= len(methods_of(broken))
+    # llhttp takes several spaces between the parts of a request line (RFC 9112 §3 lets it).
+    squeezed = re.sub(rb"^([A-Z]+) +(\S+) +HTTP", rb"\1 \2 HTTP", broken, flags=re.MULTILINE)
+    assert len(served) <= len(methods_of(squeezed))
 
 
 def test_the_oracle_would_notice() -> None:
