@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from posthouse.std.faults import Unavailable
 from posthouse.storage import (
     Database,
     FolderInUse,
@@ -170,6 +171,18 @@ async def test_a_second_start_on_a_folder_names_the_first(tmp_path: Path) -> Non
             await place.open()
     async with place.opened():
         pass
+
+
+async def test_a_folder_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match=r"data folder .*file/data"):
+        await Place(StorageSettings(), tmp_path / "file" / "data").open()
+
+
+async def test_a_file_that_is_no_database_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "posthouse.db").write_bytes(b"Dear Ada, " * 1000)
+    with pytest.raises(Unavailable, match=r"posthouse\.db"):
+        await Place(StorageSettings(), tmp_path).open()
 
 
 def test_a_migration_becomes_strict_and_keeps_its_words() -> None:

@@ -157,6 +157,17 @@ async def test_a_database_that_takes_no_writes_refuses_and_heals(
     assert await positions(letters) == [1, 3]
 
 
+async def test_a_closed_database_says_so(letter_place: Place) -> None:
+    async with letter_place.opened() as database:
+        reader = database.reader(of=ROOM)
+    with pytest.raises(Unavailable):
+        await reader.fetch_all(POSITIONS)
+    with pytest.raises(Unavailable):
+        await write(database, 1)
+    async with letter_place.opened() as database:
+        assert await positions(database) == []
+
+
 async def test_two_engines_on_one_database_take_turns(letter_place: Place) -> None:
     first = await letter_place.open(exclusive=False)
     second = await letter_place.open(exclusive=False)

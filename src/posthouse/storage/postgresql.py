@@ -141,12 +141,13 @@ class _Pool:
         self._idle: list[Any] = []
         self._open: set[Any] = set()
         self._opening = 0
+        self._closed = False
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def take(self) -> tuple[Any, bool]:
         """A connection, and whether it is a new one. Raises Unavailable within the time-out."""
         deadline = asyncio.get_running_loop().time() + self._timeout_s
-        while True:
+        while not self._closed:
             while self._idle:
                 connection = self._idle.pop()
                 if not connection.is_closed():
@@ -155,6 +156,7 @@ class _Pool:
             if len(self._open) + self._opening < self._size:
                 return await self._connect(), True
             await self._wait(deadline)
+        raise Unavailable("The database is closed.")
 
     def give(self, connection: Any) -> None:
         """Takes it back: to be used again if it is open and outside a transaction."""
@@ -197,6 +199,7 @@ class _Pool:
                 self.give(connection)
 
     async def close(self) -> None:
+        self._closed = True
         for connection in list(self._open):
             if connection in self._idle:
                 try:
