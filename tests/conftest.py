@@ -11,6 +11,7 @@ from posthouse.storage import Database, StorageSettings
 from posthouse.storage.migrations import BUILT_IN
 from tests.databases import Place, PostgresqlPlaces
 from tests.postgresql_server import PostgresqlProcess
+from tests.world import World, world_at
 
 ENGINES = ("sqlite", "postgresql")
 
@@ -81,6 +82,13 @@ async def every_database(every_place: Place) -> AsyncIterator[Database]:
     """For the tests of stores, so that a statement across owners fails at once."""
     async with every_place.opened() as opened:
         yield opened
+
+
+@pytest.fixture
+async def world(place: Place) -> AsyncIterator[World]:
+    """A server with several streams of each kind: one of each is only a setting."""
+    async with world_at(place, room_streams=4, user_streams=2) as running:
+        yield running
 
 
 @asynccontextmanager

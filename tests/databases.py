@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
 from posthouse.storage import Database, Owner, StorageSettings, open_database
 from posthouse.storage.migrations import BUILT_IN
+from posthouse.storage.sqlite import SqliteDatabase
 from tests.postgresql_server import PostgresqlProcess, connected
 
 _numbers = itertools.count(1)
@@ -63,7 +65,7 @@ class PostgresqlPlaces:
 
     server: PostgresqlProcess
     _templates: dict[tuple[bool, str], str] = field(default_factory=dict)
-    _columns: dict[str, str] = field(default_factory=dict)
+    _schemas: dict[str, str] = field(default_factory=dict)
     _spare: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     @asynccontextmanager
@@ -116,17 +118,17 @@ class PostgresqlPlaces:
                 await server.execute(f"DROP DATABASE {name}{suffix} WITH (FORCE)")
 
     async def _empty(self, name: str, template: str, *, split: bool) -> bool:
-        """Deletes every row; False where the tables aren't the template's any more."""
+        """Deletes every row; False where the schema isn't the template's any more."""
         for suffix in _suffixes(split):
-            wanted = self._columns.get(template + suffix)
+            wanted = self._schemas.get(template + suffix)
             if wanted is None:
                 async with connected(self.server.url(template + suffix)) as original:
-                    wanted = str(await original.fetch(_COLUMNS))
-                    self._columns[template + suffix] = wanted
+                    wanted = str(await original.fetch(_COLUMNS) + await original.fetch(_FACTS))
+                    self._schemas[template + suffix] = wanted
             async with connected(self.server.url(name + suffix)) as copy:
                 await copy.execute(_END_OTHERS)
                 columns = await copy.fetch(_COLUMNS)
-                if str(columns) != wanted:
+                if str(columns + await copy.fetch(_FACTS)) != wanted:
                     return False
                 tables = {table for table, _ in columns} - {"migrations", "database_facts"}
                 await copy.execute("".join(f"DELETE FROM {table};" for table in tables))
@@ -135,6 +137,33 @@ class PostgresqlPlaces:
     def _named(self, name: str, data: Path, split: bool, migrations: Traversable) -> Place:
         settings = StorageSettings(url=self.server.url(name), connections=4)
         return Place(settings, data, split, migrations)
+
+
+@asynccontextmanager
+async def read_only(place: Place, database: Database) -> AsyncIterator[None]:
+    """An open database that takes no writes for a while, as after a disk error or a failover."""
+    if isinstance(database, SqliteDatabase):
+        for file in set(database._files.values()):
+            assert file._writer is not None
+            file._writer.execute("PRAGMA query_only = ON")
+        yield
+        for file in set(database._files.values()):
+            assert file._writer is not None
+            file._writer.execute("PRAGMA query_only = OFF")
+        return
+    for setting in ("on", "off"):
+        for suffix in _suffixes(place.split):
+            parts = urlsplit(place.settings.url)
+            url = urlunsplit(parts._replace(path=parts.path + suffix))
+            async with connected(url) as server:
+                await server.execute("SET default_transaction_read_only = off")
+                name = (parts.path + suffix).removeprefix("/")
+                await server.execute(
+                    f"ALTER DATABASE {name} SET default_transaction_read_only = {setting}"
+                )
+                await server.execute(_END_OTHERS)
+        if setting == "on":
+            yield
 
 
 def _suffixes(split: bool) -> list[str]:
@@ -146,6 +175,8 @@ _COLUMNS: Final = """
     WHERE r.relnamespace = 'public'::regnamespace AND r.relkind = 'r' AND a.attnum > 0
     ORDER BY 1, 2
 """
+
+_FACTS: Final = "SELECT key, value FROM database_facts ORDER BY 1"
 
 _END_OTHERS: Final = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity

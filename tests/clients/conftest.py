@@ -1,14 +1,15 @@
-"""A server process for each test."""
+"""A server process for each test, on each engine."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.databases import Place
 from tests.server_process import ServerProcess, running_server
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    with running_server(tmp_path / "data") as process:
+def server(place: Place) -> Iterator[ServerProcess]:
+    storage_url = place.settings.url if place.engine == "postgresql" else None
+    with running_server(place.data, storage_url=storage_url) as process:
         yield process

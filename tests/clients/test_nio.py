@@ -91,9 +91,12 @@ async def test_messages_are_decrypted_both_ways(ada: NioDevice, boris: NioDevice
 async def test_the_server_holds_no_word_of_what_was_written(
     server: ServerProcess, ada: NioDevice, boris: NioDevice
 ) -> None:
-    """The raw event as any client may fetch it is ciphertext: neither body nor type show."""
+    """Ciphertext is all that a client may fetch raw, and all that lies on the server's disk."""
     room_id = await encrypted_room(ada, boris)
     event_id = await ada.says(room_id, "the harvest is on Thursday")
+    open_room = expect(nio.RoomCreateResponse, await ada.client.room_create()).room_id
+    await ada.turns_until(lambda: open_room in ada.client.rooms)
+    await ada.says(open_room, "the weather is fine")
 
     raw = await boris.client.send(
         "GET",
@@ -105,6 +108,11 @@ async def test_the_server_holds_no_word_of_what_was_written(
     assert event["type"] == "m.room.encrypted"
     assert "harvest" not in str(event)
     assert "harvest" not in server.log_text()
+    server.stop()
+    on_disk = b"".join(path.read_bytes() for path in server.data.rglob("*") if path.is_file())
+    assert b"harvest" not in on_disk
+    if "storage.url" not in server.settings:
+        assert b"weather" in on_disk, "what isn't encrypted would have been found"
 
 
 async def test_a_picture_arrives_whole(ada: NioDevice, boris: NioDevice) -> None:

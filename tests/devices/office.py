@@ -71,6 +71,7 @@ class Phone:
     office: "Office"
     user_id: UserId
     device_id: DeviceId
+    token: str = ""
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     @property
@@ -213,8 +214,8 @@ class Office:
     async def signs_in(self, user_id: UserId, device: str) -> Phone:
         device_id = DeviceId(device)
         wish = DeviceWish(device_id=device_id, display_name=f"{device} of somebody")
-        await self.accounts.sign_in(user_id, PASSWORD, wish)
-        return Phone(self, user_id, device_id)
+        signed_in = await self.accounts.sign_in(user_id, PASSWORD, wish)
+        return Phone(self, user_id, device_id, signed_in.tokens.access_token)
 
     async def settles(self) -> None:
         """Waits until sign-outs were followed."""

@@ -206,11 +206,9 @@ async def test_a_signed_out_device_loses_what_waited_for_it(office: Office) -> N
     assert await again.received() == []
 
 
-async def test_a_full_queue_drops_what_comes_and_keeps_what_it_has(
-    every_database: Database,
-) -> None:
+async def test_a_full_queue_drops_what_comes_and_keeps_what_it_has(database: Database) -> None:
     settings = DevicesSettings(pending_max=300, pending_per_sender_max=200)
-    async with open_office(every_database, settings) as office:
+    async with open_office(database, settings) as office:
         mallory, boris = await office.phone("mallory"), await office.phone("boris")
         ada = await office.phone("ada")
         for n in range(210):

@@ -204,8 +204,8 @@ def test_the_rules_and_the_oracle_agree_on_random_rooms(
 
 
 @pytest.mark.long
-@settings(max_examples=5_000, deadline=None)
-@given(versions, creates, st.lists(events, min_size=20, max_size=120))
+@settings(max_examples=2_000, deadline=None)
+@given(versions, creates, st.lists(events, min_size=20, max_size=80))
 def test_the_rules_and_the_oracle_agree_on_many_long_random_rooms(
     version: str, create: dict[str, Any], steps: list[Event]
 ) -> None:

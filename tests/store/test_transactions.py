@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from posthouse.std.faults import Unavailable
 from posthouse.storage import Constraint, Database, Owner, StatementRefused
-from tests.databases import Place
+from tests.databases import Place, read_only
 from tests.store.conftest import LETTERS
 
 ROOM = Owner.ROOM
@@ -141,6 +142,19 @@ async def test_a_failure_inside_a_snapshot_gives_its_connection_back(letters: Da
     await write(letters, 1)
     async with letters.snapshot(of=ROOM) as snapshot:
         assert await snapshot.fetch_all(POSITIONS) == [(1,)]
+
+
+async def test_a_database_that_takes_no_writes_refuses_and_heals(
+    letter_place: Place, letters: Database
+) -> None:
+    await write(letters, 1)
+    async with read_only(letter_place, letters):
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await write(letters, 2)
+        assert await positions(letters) == [1]
+    await write(letters, 3)
+    assert await positions(letters) == [1, 3]
 
 
 async def test_two_engines_on_one_database_take_turns(letter_place: Place) -> None:

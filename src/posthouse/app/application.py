@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from posthouse.accounts import Accounts
+from posthouse.app.composition import compose
 from posthouse.app.config import Settings
 from posthouse.app.discovery import Discovery
 from posthouse.app.ground import ground
@@ -35,12 +35,16 @@ def page_server(settings: Settings, discovery: Discovery) -> Fallback:
 @asynccontextmanager
 async def application(settings: Settings, stop: StopSignal) -> AsyncIterator[str]:
     """Serves; yields the address once it answers, and at the end answers every waiting poll."""
-    async with ground(settings) as here, asyncio.TaskGroup() as group:
+    async with (
+        ground(settings) as here,
+        compose(here) as services,
+        asyncio.TaskGroup() as group,
+    ):
         background = group.create_task(here.accounts.run())
         discovery = Discovery(settings)
         site = Site(
             handlers(),
-            {Discovery: discovery, Accounts: here.accounts},
+            {Discovery: discovery, **services.by_type()},
             authenticator=here.accounts,
             settings=settings.http,
             limits=settings.limits,

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 
 from posthouse.accounts import AccountSettings, RegistrationMode
 from posthouse.app.setting_types import bare, field_types, in_words, struct_in
+from posthouse.devices import DevicesSettings
 from posthouse.http import HttpSettings, LimitSettings
 from posthouse.matrix import InvalidParam, parse_server_name
 from posthouse.media import MediaSettings
@@ -137,6 +138,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     streams: StreamSettings = StreamSettings()
     registration: RegistrationSettings = RegistrationSettings()
     accounts: AccountSettings = AccountSettings()
+    devices: DevicesSettings = DevicesSettings()
     media: MediaSettings = MediaSettings()
     rooms: RoomSettings = RoomSettings()
 

@@ -22,13 +22,13 @@ class Range(NamedTuple):
     last: int
 
 
-class _At(NamedTuple):
-    """A stretch of positions with what held before and after it; both the same but at a change."""
+class _Stretch(NamedTuple):
+    """Positions with what held before and after them; both are the same but at a change."""
 
     first: int
     last: int
-    visibilities: tuple[HistoryVisibility, HistoryVisibility]
-    memberships: tuple[Membership, Membership]
+    visibilities: tuple[str, str]
+    memberships: tuple[str, str]
 
 
 def visible_ranges(
@@ -84,26 +84,28 @@ def _first_of(each: Range) -> int:
 
 def _stretches(
     visibility_changes: Sequence[tuple[int, str]], membership_changes: Sequence[tuple[int, str]]
-) -> Iterator[_At]:
+) -> Iterator[_Stretch]:
     """Cuts the line at every change: the position of the change by itself, and what is between."""
-    visibility, membership = HistoryVisibility.SHARED, Membership.LEAVE
+    visibility: str = HistoryVisibility.SHARED
+    membership: str = Membership.LEAVE
     start = 0
-    changes = sorted(
-        [(at, HistoryVisibility.of(value), None) for at, value in visibility_changes]
-        + [(at, None, Membership(value)) for at, value in membership_changes],
-        key=lambda change: change[0],
-    )
-    for at, new_visibility, new_membership in changes:
+    changes = [(at, True, value) for at, value in visibility_changes]
+    changes += [(at, False, value) for at, value in membership_changes]
+    changes.sort()
+    for at, is_visibility, value in changes:
         if start < at:
-            yield _At(start, at - 1, (visibility, visibility), (membership, membership))
-        after = (new_visibility or visibility, new_membership or membership)
-        yield _At(at, at, (visibility, after[0]), (membership, after[1]))
-        visibility, membership = after
+            yield _Stretch(start, at - 1, (visibility, visibility), (membership, membership))
+        before = visibility, membership
+        if is_visibility:
+            visibility = HistoryVisibility.of(value)
+        else:
+            membership = value
+        yield _Stretch(at, at, (before[0], visibility), (before[1], membership))
         start = at + 1
-    yield _At(start, OPEN, (visibility, visibility), (membership, membership))
+    yield _Stretch(start, OPEN, (visibility, visibility), (membership, membership))
 
 
-def _is_visible(stretch: _At, last_join: int) -> bool:
+def _is_visible(stretch: _Stretch, last_join: int) -> bool:
     """The five rules of the specification, in its order.
 
     A stretch doesn't reach over a join, so that what holds for its first position holds for all.

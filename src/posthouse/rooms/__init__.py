@@ -8,6 +8,7 @@ Owns the log of each room, its state, the pointers to memberships, and typing. W
 (4) Rows may change, positions may not.
 """
 
+from posthouse.rooms.checking import RoomCheck
 from posthouse.rooms.creation import StateGiven, Wish
 from posthouse.rooms.followers import Departures, DeviceNotes, ProfileCopies
 from posthouse.rooms.memory import RoomMemory
@@ -31,6 +32,7 @@ __all__ = [
     "ProfileCopies",
     "Reading",
     "Room",
+    "RoomCheck",
     "RoomMemory",
     "RoomSettings",
     "Rooms",

@@ -104,6 +104,13 @@ class MembershipProjector:
                 "The change was made, but your room list isn't up to date yet."
             ) from None
 
+    async def wait_until_even(self) -> None:
+        """Until everything that was committed before the start is projected."""
+        for source in self._room_streams.streams.ids:
+            while self._reached[source] < self._targets[source]:
+                self._moved.clear()
+                await self._moved.wait()
+
     def _heard(self, stream: int, news: dict[Room, list[Entry]]) -> None:
         for entries in news.values():
             for entry in entries:

@@ -342,7 +342,7 @@ async def _connect(url: str, timeout_s: float, *, read_only: bool) -> Any:
     try:
         return await asyncpg.connect(
             url,
-            timeout=_CONNECT_S,
+            timeout=min(_CONNECT_S, timeout_s + 2),
             # The server's own time-out comes first and keeps the connection.
             command_timeout=timeout_s + 2,
             statement_cache_size=_CACHED_STATEMENTS,
@@ -352,9 +352,9 @@ async def _connect(url: str, timeout_s: float, *, read_only: bool) -> Any:
                 "application_name": "posthouse",
                 "statement_timeout": str(int(timeout_s * 1000)),
                 "idle_in_transaction_session_timeout": str(int(timeout_s * 6000)),
-                "default_transaction_read_only": "on" if read_only else "off",
                 "search_path": "public",
                 "jit": "off",  # Compiling a statement takes longer than any of ours runs.
+                **({"default_transaction_read_only": "on"} if read_only else {}),
             },
         )
     except (*_DRIVER_ERRORS, asyncpg.ClientConfigurationError) as error:
@@ -378,7 +378,8 @@ def _refuse_unfit(
             f"The database's encoding is {encoding}: Posthouse needs UTF8 "
             "(CREATE DATABASE … ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0)."
         )
-    if provider != "c" or collate not in ("C", "POSIX"):
+    # The server's built-in provider (from 17) sorts by code point whatever its locale is.
+    if provider != "b" and not (provider == "c" and collate in ("C", "POSIX")):
         raise SchemaRefused(
             f"The database's collation is {collate} (provider {provider}): Posthouse needs C, so "
             "that names sort alike everywhere "
