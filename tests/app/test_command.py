@@ -65,6 +65,7 @@ def run(process: ServerProcess, *words: str, given: str = "") -> subprocess.Comp
         ("admin", "reset-password"),
         ("admin", "create-token"),
         ("admin", "new-generation"),
+        ("admin", "split"),
         ("config",),
         ("config", "reference"),
         ("config", "show"),
@@ -170,6 +171,45 @@ def test_a_server_keeps_the_name_that_it_began_with(tmp_path: Path) -> None:
     assert renamed.returncode == 1
     assert "belongs to the server example.org" in renamed.stderr
     assert "example.com" in renamed.stderr
+
+
+@pytest.mark.parametrize("address", ["9000", "localhost", "::1:9000", "127.0.0.1:99999"])
+def test_an_address_that_is_none_is_refused_in_words(tmp_path: Path, address: str) -> None:
+    refused = run(ServerProcess(tmp_path / "data"), "serve", "--listen", address)
+
+    assert refused.returncode == 2
+    assert f"http.listen: {address!r}" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_the_operator_splits_streams_and_clients_go_on(server: ServerProcess) -> None:
+    registration = {"auth": {"type": "m.login.dummy"}, "username": "ada", "password": "long enough"}
+    _, account = fetch(f"{server.url}/_matrix/client/v3/register", "POST", registration)
+    server.stop()
+
+    split = run(server, "admin", "split", "--rooms", "4", "--users", "2")
+    assert (split.returncode, split.stdout) == (
+        0,
+        "There are 4 room streams and 2 user streams.\n",
+    ), split.stderr
+    joined = run(server, "admin", "split", "--rooms", "2", "--users", "2")
+    assert (joined.returncode, joined.stdout) == (1, "")
+    assert "Traceback" not in joined.stderr
+
+    server.start_again()
+    status, who = fetch(
+        f"{server.url}/_matrix/client/v3/account/whoami", token=account["access_token"]
+    )
+    assert (status, who["user_id"]) == (200, "@ada:localhost")
+
+
+def test_a_restored_copy_becomes_a_new_generation_and_is_sound(server: ServerProcess) -> None:
+    server.kill()
+
+    assert run(server, "admin", "new-generation").returncode == 0
+
+    checked = run(server, "check")
+    assert (checked.returncode, checked.stdout) == (0, "The data is sound.\n"), checked.stderr
 
 
 def test_two_servers_never_share_a_data_folder(server: ServerProcess) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from posthouse.app.composition import compose
-from posthouse.app.config import Settings
+from posthouse.app.config import ConfigRefused, Settings
 from posthouse.app.discovery import Discovery
 from posthouse.app.ground import ground
 from posthouse.app.pages import home_headers, home_page
@@ -52,7 +52,10 @@ async def application(settings: Settings, stop: StopSignal) -> AsyncIterator[str
             fallback=page_server(settings, discovery),
         )
         server = Server(site, here.clock)
-        addresses = await server.start()
+        try:
+            addresses = await server.start()
+        except ValueError as error:
+            raise ConfigRefused([f"http.listen: {error}"]) from error
         try:
             yield f"http://{addresses[0]}"
         finally:

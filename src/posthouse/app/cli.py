@@ -205,6 +205,27 @@ def new_generation(file: Path | None, data: str | None, overrides: tuple[str, ..
     click.echo("The data is a new generation: clients synchronise anew.")
 
 
+@admin.command()
+@configured
+@click.option("--rooms", type=click.IntRange(min=1), required=True, help="Streams for rooms.")
+@click.option("--users", type=click.IntRange(min=1), required=True, help="Streams for people.")
+def split(
+    file: Path | None, data: str | None, overrides: tuple[str, ...], rooms: int, users: int
+) -> None:
+    """Splits the streams, so that more processes can write. They are never merged again.
+
+    Counts are powers of two, and not smaller than what there is.
+
+    \b
+    posthouse admin split --rooms 4 --users 2
+    """
+    settings = _settings(file, data, overrides)
+    from posthouse.app import operations
+
+    _report_refusals(lambda: operations.split(settings, room_streams=rooms, user_streams=users))
+    click.echo(f"There are {rooms} room streams and {users} user streams.")
+
+
 @cli.group()
 def config() -> None:
     """Settings: what there is, and what is in force."""
@@ -232,8 +253,11 @@ def _settings(file: Path | None, data: str | None, overrides: tuple[str, ...]) -
     try:
         return load_settings(file, (*overrides, *folder))
     except ConfigRefused as refused:
-        lines = "\n".join(f"  {problem}" for problem in refused.problems)
-        raise _ConfigDeclined(f"The configuration is refused:\n{lines}") from refused
+        raise _ConfigDeclined(_in_lines(refused)) from refused
+
+
+def _in_lines(refused: ConfigRefused) -> str:
+    return "\n".join(["The configuration is refused:", *(f"  {p}" for p in refused.problems)])
 
 
 def _password(from_stdin: bool) -> str:
@@ -252,6 +276,7 @@ def _report_refusals(work: Callable[[], T]) -> T:
     from posthouse.matrix import Refusal
     from posthouse.std.faults import Unavailable
     from posthouse.storage import FolderInUse, SchemaRefused
+    from posthouse.streams import CannotSplit
 
     try:
         return work()
@@ -259,7 +284,12 @@ def _report_refusals(work: Callable[[], T]) -> T:
         cause = _only_cause(error)
         if isinstance(cause, Refusal):
             raise _Declined(cause.message) from error
-        if isinstance(cause, NameRefused | FolderInUse | SchemaRefused | Unavailable | OSError):
+        if isinstance(cause, ConfigRefused):
+            raise _ConfigDeclined(_in_lines(cause)) from error
+        if isinstance(
+            cause,
+            NameRefused | FolderInUse | SchemaRefused | CannotSplit | Unavailable | OSError,
+        ):
             raise _Declined(str(cause)) from error
         raise
 
