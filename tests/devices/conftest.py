@@ -1,4 +1,4 @@
-"""An office on each engine, with the tables of each kind of owner in a database of their own."""
+"""An office on each engine."""
 
 from collections.abc import AsyncIterator
 
@@ -10,8 +10,10 @@ from tests.devices.office import Office, open_office
 
 @pytest.fixture
 def _kind(request: pytest.FixtureRequest) -> str:
-    """Split throughout: a statement across owners fails at once, and nothing else differs."""
-    return f"{request.param}-split"
+    """Split on SQLite, so that a statement across owners fails; three databases cost more there
+    than they tell on PostgreSQL.
+    """
+    return "sqlite-split" if request.param == "sqlite" else str(request.param)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ is dropped the queue is counted anew.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,17 +37,27 @@ class Queues:
         self._settings = settings
         self._queues: OrderedDict[DeviceOf, _Queue] = OrderedDict()
 
-    async def has_room(self, reader: Reader, device: DeviceOf, sender: UserId) -> bool:
-        """Whether a device's queue takes one more message of this sender."""
+    async def admits(
+        self, reader: Reader, devices: Sequence[DeviceOf], sender: UserId
+    ) -> set[DeviceOf]:
+        """Those of the devices whose queue takes one more message of this sender."""
+        uncounted = [device for device in devices if self._is_uncounted(device, sender)]
+        if uncounted:
+            found = await store.pending_by_sender(reader, {user for user, _ in uncounted})
+            for device in uncounted:
+                by_sender = found.get(device, {})
+                self._put(device, _Queue(by_sender, sum(by_sender.values()), counted=True))
+        return {d for d in devices if not self._is_full(self._queues.get(d), sender)}
+
+    def _is_uncounted(self, device: DeviceOf, sender: UserId) -> bool:
         queue = self._queues.get(device)
-        if queue is None or (self._is_full(queue, sender) and not queue.counted):
-            by_sender = await store.pending_by_sender(reader, device)
-            queue = _Queue(by_sender, sum(by_sender.values()), counted=True)
-            self._queues[device] = queue
-            if len(self._queues) > _QUEUES_MAX:
-                self._queues.popitem(last=False)
+        return queue is None or (self._is_full(queue, sender) and not queue.counted)
+
+    def _put(self, device: DeviceOf, queue: _Queue) -> None:
+        self._queues[device] = queue
         self._queues.move_to_end(device)
-        return not self._is_full(queue, sender)
+        if len(self._queues) > _QUEUES_MAX:
+            self._queues.popitem(last=False)
 
     def added(self, device: DeviceOf, sender: UserId) -> None:
         """A message was committed."""
@@ -63,8 +74,8 @@ class Queues:
     def clear(self) -> None:
         self._queues.clear()
 
-    def _is_full(self, queue: _Queue, sender: UserId) -> bool:
-        return (
+    def _is_full(self, queue: _Queue | None, sender: UserId) -> bool:
+        return queue is not None and (
             queue.total >= self._settings.pending_max
             or queue.by_sender.get(sender, 0) >= self._settings.pending_per_sender_max
         )

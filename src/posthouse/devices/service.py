@@ -165,31 +165,30 @@ class Devices:
     async def _claim(
         self, write: Write, wanted: Mapping[UserId, Mapping[DeviceId, str]]
     ) -> dict[UserId, dict[str, Any]]:
-        claimed: dict[UserId, dict[str, Any]] = {}
         signed_in = await self._accounts.devices_of(write, list(wanted))
-        for user, devices in wanted.items():
-            for device, algorithm in devices.items():
-                if device not in signed_in.get(user, {}):
-                    continue
-                key = await self._claim_one(write, user, device, algorithm)
-                if key is not None:
-                    claimed.setdefault(user, {})[device] = key
-        return claimed
+        slots = [
+            (user, device, algorithm)
+            for user, devices in wanted.items()
+            for device, algorithm in devices.items()
+            if device in signed_in.get(user, {})
+        ]
+        keys = await store.oldest_one_time_keys(write, slots)
+        left = set(slots) - {key.slot for key in keys}
+        fallbacks = await store.fallback_keys_for(write, left) if left else []
+        unused = [key for key in fallbacks if not key.used]
 
-    async def _claim_one(
-        self, write: Write, user_id: UserId, device_id: DeviceId, algorithm: str
-    ) -> dict[str, Any] | None:
-        taken = await store.take_one_time_key(write, user_id, device_id, algorithm)
-        if taken is not None:
-            write.touch(user_id, EntryKind.ONE_TIME_KEYS, device_id)
-            return {f"{algorithm}:{taken[0]}": orjson.Fragment(taken[1])}
-        for key in await store.fallbacks_of(write, user_id, device_id):
-            if key.algorithm == algorithm:
-                if not key.used:
-                    await store.mark_fallback_used(write, user_id, device_id, algorithm)
-                    write.touch(user_id, EntryKind.ONE_TIME_KEYS, device_id)
-                return {f"{algorithm}:{key.key_id}": orjson.Fragment(key.content)}
-        return None
+        if keys:
+            await store.mark_claimed(write, keys)
+        if unused:
+            await store.mark_fallbacks_used(write, unused)
+        for key in (*keys, *unused):
+            write.touch(key.user_id, EntryKind.ONE_TIME_KEYS, key.device_id)
+        claimed: dict[UserId, dict[str, Any]] = {}
+        for key in (*keys, *fallbacks):
+            name = f"{key.algorithm}:{key.key_id}"
+            by_device = claimed.setdefault(key.user_id, {})
+            by_device[key.device_id] = {name: orjson.Fragment(key.content)}
+        return claimed
 
     # -- for sync ------------------------------------------------------------------------------------
 

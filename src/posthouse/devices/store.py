@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from posthouse.devices.model import (
     CrossSigningKey,
     KeySignature,
@@ -166,34 +168,127 @@ async def add_one_time_keys(
     )
 
 
-_TAKE_ONE_TIME_KEY: Final = """
-    DELETE FROM one_time_keys
-    WHERE user_id = $1 AND device_id = $2 AND algorithm = $3 AND key_id = (
-        SELECT key_id FROM one_time_keys
-        WHERE user_id = $1 AND device_id = $2 AND algorithm = $3
-        ORDER BY position, key_id LIMIT 1
-    )
-    RETURNING key_id, key_json, position
-"""
-_REMEMBER_CLAIMED: Final = """
-    INSERT INTO claimed_keys
-        (user_id, device_id, algorithm, key_id, key_json, position, claimed_ms)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
-"""
+@dataclass(frozen=True, slots=True)
+class HeldKey:
+    """A one-time key that may be claimed, or a fallback key."""
+
+    user_id: UserId
+    device_id: DeviceId
+    algorithm: str
+    key_id: str
+    content: bytes
+    position: int
+    """Of its upload."""
+    used: int = 0
+    """Only of a fallback key: 1 where it was given out before."""
+
+    @property
+    def slot(self) -> "Slot":
+        return self.user_id, self.device_id, self.algorithm
 
 
-async def take_one_time_key(
-    write: Write, user_id: UserId, device_id: DeviceId, algorithm: str
-) -> tuple[str, bytes] | None:
-    """The key uploaded first, (id, JSON), which nobody gets again; None where none is left."""
-    row = await write.fetch_one(_TAKE_ONE_TIME_KEY, user_id, device_id, algorithm)
-    if row is None:
-        return None
-    key_id, content, position = row
-    await write.execute(
-        _REMEMBER_CLAIMED, user_id, device_id, algorithm, key_id, content, position, write.now_ms
+Slot = tuple[UserId, DeviceId, str]
+"""A device and an algorithm of its keys."""
+
+# A list of tuples travels as a list of JSON arrays, which both engines take apart.
+_OLDEST_KEYS: Final = Dialects(
+    sqlite="""
+        SELECT k.user_id, k.device_id, k.algorithm, k.key_id, k.key_json, k.position
+        FROM json_each($1) AS slot CROSS JOIN one_time_keys AS k
+        WHERE k.user_id = slot.value ->> 0 AND k.device_id = slot.value ->> 1
+            AND k.algorithm = slot.value ->> 2
+            AND k.key_id = (
+                SELECT key_id FROM one_time_keys
+                WHERE user_id = slot.value ->> 0 AND device_id = slot.value ->> 1
+                    AND algorithm = slot.value ->> 2
+                ORDER BY position, key_id LIMIT 1
+            )
+    """,
+    postgresql="""
+        SELECT k.user_id, k.device_id, k.algorithm, k.key_id, k.key_json, k.position
+        FROM unnest($1::text[]) AS slot (value) CROSS JOIN LATERAL (
+            SELECT user_id, device_id, algorithm, key_id, key_json, position FROM one_time_keys
+            WHERE user_id = slot.value::json ->> 0 AND device_id = slot.value::json ->> 1
+                AND algorithm = slot.value::json ->> 2
+            ORDER BY position, key_id LIMIT 1
+        ) AS k
+    """,
+)
+
+
+async def oldest_one_time_keys(reader: Reader, slots: Iterable[Slot]) -> list[HeldKey]:
+    """For each device and algorithm the key that was uploaded first, where any is left."""
+    rows = await reader.fetch_all(_OLDEST_KEYS, _tuples(slots))
+    return [HeldKey(*row) for row in rows]
+
+
+_DELETE_KEYS: Final = Dialects(
+    sqlite="""
+        DELETE FROM one_time_keys WHERE (user_id, device_id, algorithm, key_id) IN (
+            SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($1)
+        )
+    """,
+    postgresql="""
+        DELETE FROM one_time_keys AS k USING unnest($1::text[]) AS gone (value)
+        WHERE k.user_id = gone.value::json ->> 0 AND k.device_id = gone.value::json ->> 1
+            AND k.algorithm = gone.value::json ->> 2 AND k.key_id = gone.value::json ->> 3
+    """,
+)
+_CLAIMED: Final = Insert("claimed_keys", (*_ONE_TIME_KEYS.columns, ("claimed_ms", "bigint")))
+
+
+async def mark_claimed(write: Write, keys: Sequence[HeldKey]) -> None:
+    """Takes one-time keys away: nobody gets them again, and they are remembered as given."""
+    gone = await write.execute(_DELETE_KEYS, _tuples((*key.slot, key.key_id) for key in keys))
+    if gone != len(keys):
+        raise LookupError(f"one_time_keys: {len(keys)} keys were read and {gone} deleted")
+    await write.insert_many(
+        _CLAIMED,
+        [(*k.slot, k.key_id, k.content, k.position, write.now_ms) for k in keys],
     )
-    return key_id, content
+
+
+_FALLBACKS_FOR: Final = Dialects(
+    sqlite="""
+        SELECT k.user_id, k.device_id, k.algorithm, k.key_id, k.key_json, k.position, k.used
+        FROM json_each($1) AS slot CROSS JOIN fallback_keys AS k
+        WHERE k.user_id = slot.value ->> 0 AND k.device_id = slot.value ->> 1
+            AND k.algorithm = slot.value ->> 2
+    """,
+    postgresql="""
+        SELECT k.user_id, k.device_id, k.algorithm, k.key_id, k.key_json, k.position, k.used
+        FROM unnest($1::text[]) AS slot (value) JOIN fallback_keys AS k
+            ON k.user_id = slot.value::json ->> 0 AND k.device_id = slot.value::json ->> 1
+                AND k.algorithm = slot.value::json ->> 2
+    """,
+)
+
+
+async def fallback_keys_for(reader: Reader, slots: Iterable[Slot]) -> list[HeldKey]:
+    rows = await reader.fetch_all(_FALLBACKS_FOR, _tuples(slots))
+    return [HeldKey(*row) for row in rows]
+
+
+_USE_FALLBACKS: Final = Dialects(
+    sqlite="""
+        UPDATE fallback_keys SET used = 1 WHERE (user_id, device_id, algorithm) IN (
+            SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)
+        )
+    """,
+    postgresql="""
+        UPDATE fallback_keys AS k SET used = 1 FROM unnest($1::text[]) AS slot (value)
+        WHERE k.user_id = slot.value::json ->> 0 AND k.device_id = slot.value::json ->> 1
+            AND k.algorithm = slot.value::json ->> 2
+    """,
+)
+
+
+async def mark_fallbacks_used(write: Write, keys: Iterable[HeldKey]) -> None:
+    await write.execute(_USE_FALLBACKS, _tuples(key.slot for key in keys))
+
+
+def _tuples(values: Iterable[tuple[str, ...]]) -> list[str]:
+    return [orjson.dumps(value).decode() for value in values]
 
 
 _FALLBACKS: Final = """
@@ -232,17 +327,6 @@ async def put_fallback(
     await write.execute(
         _PUT_FALLBACK, user_id, device_id, key.algorithm, key.key_id, key.content, position
     )
-
-
-_USE_FALLBACK: Final = """
-    UPDATE fallback_keys SET used = 1 WHERE user_id = $1 AND device_id = $2 AND algorithm = $3
-"""
-
-
-async def mark_fallback_used(
-    write: Write, user_id: UserId, device_id: DeviceId, algorithm: str
-) -> None:
-    await write.execute(_USE_FALLBACK, user_id, device_id, algorithm)
 
 
 # -- cross-signing -------------------------------------------------------------------------------
@@ -444,15 +528,22 @@ async def delete_messages(write: Write, user_id: UserId, device_id: DeviceId, *,
     return await write.execute(_DELETE_MESSAGES, user_id, device_id, up_to)
 
 
-_PENDING: Final = """
-    SELECT sender_id, COUNT(*) FROM to_device
-    WHERE user_id = $1 AND device_id = $2 GROUP BY sender_id
-"""
+_PENDING: Final = _among(
+    "user_id IN (SELECT value FROM json_each($1))",
+    "user_id = ANY($1)",
+    "SELECT user_id, device_id, sender_id, COUNT(*) FROM to_device"
+    " WHERE {among} GROUP BY user_id, device_id, sender_id",
+)
 
 
-async def pending_by_sender(reader: Reader, device: DeviceOf) -> dict[str, int]:
-    rows = await reader.fetch_all(_PENDING, *device)
-    return {row[0]: row[1] for row in rows}
+async def pending_by_sender(
+    reader: Reader, user_ids: Iterable[UserId]
+) -> dict[DeviceOf, dict[str, int]]:
+    """How many messages of whom wait for each device of these people."""
+    found: dict[DeviceOf, dict[str, int]] = {}
+    for user, device, sender, count in await reader.fetch_all(_PENDING, list(user_ids)):
+        found.setdefault((UserId(user), DeviceId(device)), {})[sender] = count
+    return found
 
 
 _SERVED: Final = """

@@ -94,12 +94,11 @@ class ToDevice:
             return
         signed_in = await self._accounts.devices_of(write, left)
         deliveries = _deliveries({user: messages[user] for user in left}, signed_in)
-        accepted: list[tuple[DeviceOf, bytes]] = []
-        for device, content in deliveries:
-            if await self._queues.has_room(write, device, sender[0]):
-                accepted.append((device, content))
-            else:
-                _log.info("queue of a device is full", user_id=device[0], device_id=device[1])
+        admitted = await self._queues.admits(write, [device for device, _ in deliveries], sender[0])
+        accepted = [(device, content) for device, content in deliveries if device in admitted]
+        if len(accepted) < len(deliveries):
+            full = [device for device, _ in deliveries if device not in admitted]
+            _log.info("queues of devices are full", devices=full[:10], count=len(full))
         if not accepted:
             return
         rows = []
