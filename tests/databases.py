@@ -28,18 +28,20 @@ class Place:
     data: Path
     split: bool = False
     migrations: Traversable = BUILT_IN
+    exclusive: bool = True
+    """Whether the folder's lock is taken: two owners at once are for tests only."""
 
     @property
     def engine(self) -> Literal["sqlite", "postgresql"]:
         return self.settings.engine
 
-    async def open(self, *, exclusive: bool = True) -> Database:
+    async def open(self, *, exclusive: bool | None = None) -> Database:
         """`exclusive=False` puts the folder's lock aside."""
         return await open_database(
             self.settings,
             self.data,
             split=self.split,
-            exclusive=exclusive,
+            exclusive=self.exclusive if exclusive is None else exclusive,
             migrations=self.migrations,
         )
 
@@ -50,6 +52,10 @@ class Place:
             yield database
         finally:
             await database.close()
+
+    def shared(self) -> "Place":
+        """The same data, to be opened by two at once."""
+        return replace(self, exclusive=False)
 
     def with_settings(self, **changes: Any) -> "Place":
         return replace(self, settings=msgspec.structs.replace(self.settings, **changes))

@@ -5,25 +5,24 @@ one with the mistake, where it must find it. A scenario that can't see the mista
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from posthouse.matrix import EventId, RoomId, UserId
-from posthouse.rooms import Event
+from posthouse.matrix import EventId, RoomId, UserId, event_id_of
+from posthouse.rooms import Event, Wish
 from posthouse.rooms.judging import Appender
 from posthouse.rooms.memory import RoomMemory
 from posthouse.std.faults import Unavailable
 from posthouse.storage import Owner
-from posthouse.streams import Batch
+from posthouse.streams import Batch, RoomStreams
 from posthouse.streams.store import StreamTable
 from posthouse.streams.writer import Writer
 from tests.databases import Place
 from tests.faults.database import Gate, MetDatabase, Step
 from tests.world import Person, World, world_at
-
-Mistake = Callable[[pytest.MonkeyPatch], None]
 
 
 async def _send(world: World, person: Person, room: str, text: str, txn: str) -> EventId:
@@ -56,20 +55,25 @@ async def _acknowledged_and_lost(place: Place) -> list[str]:
     acknowledged: list[str] = []
     async with world_at(place.shared(), wrap=wrap) as old:
         ada = await old.person("ada")
-        room = await old.services.rooms.create(UserId(ada.user_id), _wish(), None)
+        room = await old.services.rooms.create(
+            UserId(ada.user_id), Wish(preset="public_chat"), None
+        )
         assert database is not None
         database.meet = gate.meet
-        late = asyncio.ensure_future(_send(old, ada, room, "late", "late"))
-        await gate.reached.wait()
-        async with world_at(place.shared()) as new:
-            acknowledged.append(await _send(new, ada, room, "early", "early"))
-            gate.opened.set()
-            try:
-                acknowledged.append(await late)
-            except Unavailable:
-                pass
-            acknowledged.append(await _send(new, ada, room, "last", "last"))
-            log = await _log(new, room)
+        async with asyncio.TaskGroup() as group:
+
+            async def send_late() -> None:
+                with contextlib.suppress(Unavailable):
+                    acknowledged.append(await _send(old, ada, room, "late", "late"))
+
+            late = group.create_task(send_late())
+            await gate.reached.wait()
+            async with world_at(place.shared()) as new:
+                acknowledged.append(await _send(new, ada, room, "early", "early"))
+                gate.opened.set()
+                await late
+                acknowledged.append(await _send(new, ada, room, "last", "last"))
+                log = await _log(new, room)
     return [event_id for event_id in acknowledged if log.count(event_id) != 1] + _misplaced(log)
 
 
@@ -110,9 +114,11 @@ async def test_without_the_fence_a_paused_owner_does_harm(
 # -- what readers see --------------------------------------------------------------------------
 
 
-async def _seen_and_gone(place: Place, step: Step) -> list[str]:
+async def _seen_and_gone(
+    place: Place, step: Step, put_in: Callable[[], None] = lambda: None
+) -> list[str]:
     """A commit is held, somebody reads, then the commit fails. Returns what was seen of a message
-    that never came to be.
+    that never came to be. `put_in` puts the mistake in once the room stands.
     """
     gate = Gate(Owner.ROOM, step)
     gate.fault = Unavailable("the disk is gone")
@@ -125,19 +131,25 @@ async def _seen_and_gone(place: Place, step: Step) -> list[str]:
 
     async with world_at(place, wrap=wrap) as world:
         ada, boris = await world.person("ada"), await world.person("boris")
-        room = await world.services.rooms.create(UserId(ada.user_id), _wish(), None)
+        room = await world.services.rooms.create(
+            UserId(ada.user_id), Wish(preset="public_chat"), None
+        )
         await world.services.rooms.join(UserId(boris.user_id), room)
         await boris.phone.syncs()
+        put_in()
         assert database is not None
         database.meet = gate.meet
-        sending = asyncio.ensure_future(_send(world, ada, room, "never", "never"))
-        await gate.reached.wait()
-        seen = await boris.phone.hears(room)
-        gate.opened.set()
-        with pytest.raises(Unavailable):
-            await sending
-        while world.services.room_streams.writers_are_recovering:
-            await asyncio.sleep(0)
+        async with asyncio.TaskGroup() as group:
+
+            async def send() -> None:
+                with pytest.raises(Unavailable):
+                    await _send(world, ada, room, "never", "never")
+
+            group.create_task(send())
+            await gate.reached.wait()
+            seen = await boris.phone.hears(room)
+            gate.opened.set()
+        await world.services.room_streams.wait_until_accepting()
         log = await _log(world, room, texts=True)
     assert "never" not in log
     return seen
@@ -153,29 +165,23 @@ async def test_readers_on_pending_would_see_what_never_came_to_be(
     whole = Appender.append
 
     def append(self: Appender, batch: Batch, room: Any, draft: Any, now_ms: int) -> Event:
+        """Makes visible what is merely judged."""
         event = whole(self, batch, room, draft, now_ms)
         calls, batch.applied = batch.applied, []
         for call in calls:
             call()
+        self._memory.committed(room.stream, batch.head)
         return event
 
-    def submit_and_tell(self: Writer, batch: Batch) -> Any:
-        self.head = batch.head
-        self._committed(self.stream, batch.head)
+    def heads(self: RoomStreams) -> tuple[int, ...]:
+        return tuple(w._in_flight.head if w._in_flight else w.head for w in self.writers.values())
 
-    original = Writer._write
-
-    async def write(self: Writer, batch: Batch) -> None:
-        if isinstance(batch, Batch) and self.owner is Owner.ROOM:
-            submit_and_tell(self, batch)
-            self.head = batch.base
-        await original(self, batch)
-
-    monkeypatch.setattr(Appender, "append", append)
-    monkeypatch.setattr(Writer, "_write", write)
+    def put_in() -> None:
+        monkeypatch.setattr(Appender, "append", append)
+        monkeypatch.setattr(RoomStreams, "heads", heads)
 
     try:
-        seen = await _seen_and_gone(place, Step.COMMIT)
+        seen = await _seen_and_gone(place, Step.COMMIT, put_in)
     except AssertionError as error:
         seen = [str(error)]
 
@@ -195,10 +201,10 @@ async def test_announcing_before_the_commit_would_tell_what_never_came_to_be(
             self._committed(self.stream, batch.head)
         await original(self, batch)
 
-    monkeypatch.setattr(Writer, "_write", write)
-
     try:
-        seen = await _seen_and_gone(place, Step.COMMIT)
+        seen = await _seen_and_gone(
+            place, Step.COMMIT, lambda: monkeypatch.setattr(Writer, "_write", write)
+        )
     except AssertionError as error:
         seen = [str(error)]
 
@@ -217,12 +223,4 @@ async def _log(world: World, room: str, *, texts: bool = False) -> list[str]:
     )
     if texts:
         return [row[1].decode() for row in rows]
-    from posthouse.matrix import event_id_of  # noqa: PLC0415
-
     return [event_id_of(row[0]) for row in rows]
-
-
-def _wish() -> Any:
-    from posthouse.rooms import Wish  # noqa: PLC0415
-
-    return Wish(preset="public_chat")

@@ -51,9 +51,7 @@ async def database_of(
 
 
 @asynccontextmanager
-async def ground(
-    settings: Settings, opening: Opening = open_database
-) -> AsyncIterator[Ground]:
+async def ground(settings: Settings, opening: Opening = open_database) -> AsyncIterator[Ground]:
     """Opens the data and takes over its user streams; at the end, commits what was accepted.
 
     Raises what `database_of` raises.
@@ -77,6 +75,7 @@ async def ground(
                 settings.accounts,
                 server=ServerName(facts.server_name),
                 registration=settings.registration_mode,
+                limits=settings.limits,
                 clock=clock,
                 random=random,
             )

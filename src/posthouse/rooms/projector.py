@@ -94,6 +94,9 @@ class MembershipProjector:
         """Until the stream is projected that far; raises Unavailable after some seconds, when the
         change itself stands and will be shown.
         """
+        if self._targets[stream] < position:
+            self._targets[stream] = position
+            self._wake.set()
         try:
             async with asyncio.timeout(_WAIT_S):
                 while self._reached[stream] < position:
