@@ -296,6 +296,10 @@ class Rooms:
             raise NotInRoom()
         return room
 
+    async def check_joined(self, user_id: UserId, room_id: RoomId) -> None:
+        """Raises NotInRoom for anybody who isn't joined."""
+        await self._room_for_writing(room_id, user_id)
+
     async def _own_membership(self, room_id: RoomId, user_id: UserId) -> tuple[Room, StateEvent]:
         room = await self.memory.get(room_id)
         if room is None:
