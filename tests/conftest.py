@@ -1,13 +1,17 @@
 """What every test may ask for: a place for data on each engine, and a database opened there."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import pytest
 
 from posthouse.storage import Database, StorageSettings
+from posthouse.storage.migrations import BUILT_IN
 from tests.databases import Place, PostgresqlPlaces
 from tests.postgresql_server import PostgresqlProcess
+from tests.world import World, world_at
 
 ENGINES = ("sqlite", "postgresql")
 
@@ -55,7 +59,7 @@ def postgresql() -> Iterator[PostgresqlPlaces]:
 
 @pytest.fixture
 async def place(_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
-    async for one in _place(_kind, tmp_path, request):
+    async with place_of_kind(_kind, tmp_path, request) as one:
         yield one
 
 
@@ -63,7 +67,7 @@ async def place(_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> A
 async def every_place(
     _every_kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[Place]:
-    async for one in _place(_every_kind, tmp_path, request):
+    async with place_of_kind(_every_kind, tmp_path, request) as one:
         yield one
 
 
@@ -80,11 +84,25 @@ async def every_database(every_place: Place) -> AsyncIterator[Database]:
         yield opened
 
 
-async def _place(kind: str, folder: Path, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+@pytest.fixture
+async def world(place: Place) -> AsyncIterator[World]:
+    """A server with several streams of each kind: one of each is only a setting."""
+    async with world_at(place, room_streams=4, user_streams=2) as running:
+        yield running
+
+
+@asynccontextmanager
+async def place_of_kind(
+    kind: str,
+    folder: Path,
+    request: pytest.FixtureRequest,
+    migrations: Traversable = BUILT_IN,
+) -> AsyncIterator[Place]:
+    """`kind` is an engine's name, with `-split` behind it for three databases."""
     engine, _, split = kind.partition("-")
     if engine == "sqlite":
-        yield Place(StorageSettings(), folder / "data", bool(split))
+        yield Place(StorageSettings(), folder / "data", bool(split), migrations)
         return
     places: PostgresqlPlaces = request.getfixturevalue("postgresql")
-    async with places.place(folder / "data", split=bool(split)) as place:
+    async with places.place(folder / "data", split=bool(split), migrations=migrations) as place:
         yield place

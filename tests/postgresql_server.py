@@ -5,6 +5,7 @@ when this process is root, and leaves nothing behind. We drive `initdb` and `pos
 the wheel's own server object starts and stops by reference counts between processes.
 """
 
+import ctypes
 import importlib.util
 import os
 import pwd
@@ -13,6 +14,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,11 +45,14 @@ class PostgresqlProcess:
         self._give_away(self.folder)
         self._data = self.folder / "data"
         self._log = self.folder / "log"
-        self._bin = self._reachable(_installation(version)) / "bin"
         self._process: subprocess.Popen[bytes] | None = None
         self._settings = _FAST | {"fsync": "on" if fsync else "off"}
-        self._command("initdb", "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C",
-                      f"--username={_USER}", f"--pgdata={self._data}")  # fmt: skip
+        try:
+            self._bin = self._reachable(_installation(version)) / "bin"
+            self._make_cluster()
+        except BaseException:
+            shutil.rmtree(self.folder)
+            raise
 
     def url(self, database: str = "postgres") -> str:
         """Where it listens, as `StorageSettings.url` wants it."""
@@ -60,7 +66,7 @@ class PostgresqlProcess:
                 [self._bin / "postgres", "-D", self._data, "-k", self.folder,
                  "--listen_addresses=", *options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
-                env=_environment(), **self._run_as,
+                env=_environment(), preexec_fn=_end_with_parent, **self._run_as,
             )  # fmt: skip
         deadline = time.monotonic() + _START_S
         while not self._answers():
@@ -97,9 +103,13 @@ class PostgresqlProcess:
         return [parent, *map(int, children)]
 
     def remove(self) -> None:
-        """Stops it and takes the folder away."""
-        self.stop()
+        """Ends it without the last checkpoint, which no one will read, and takes the folder away."""
+        self._end(signal.SIGQUIT)
         shutil.rmtree(self.folder)
+
+    def _make_cluster(self) -> None:
+        self._command("initdb", "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C",
+                      f"--username={_USER}", f"--pgdata={self._data}")  # fmt: skip
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
@@ -143,12 +153,12 @@ class PostgresqlProcess:
         return installation
 
 
-async def run_on(url: str, *statements: str) -> None:
-    """Runs statements one by one, outside a transaction (CREATE DATABASE wants that)."""
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Any]:
+    """A plain connection, for what a test asks past the storage layer."""
     connection = await asyncpg.connect(url)
     try:
-        for statement in statements:
-            await connection.execute(statement)
+        yield connection
     finally:
         await connection.close()
 
@@ -170,6 +180,11 @@ def _other_user() -> dict[str, Any]:
         return {}
     nobody = pwd.getpwnam("nobody")
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _end_with_parent() -> None:
+    """A test run that is killed takes the server with it (PR_SET_PDEATHSIG; SIGQUIT: at once)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
 
 
 def _environment() -> dict[str, str]:

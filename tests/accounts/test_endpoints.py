@@ -1,17 +1,21 @@
 """The endpoints of accounts as a client meets them: over a socket, status and body."""
 
 import asyncio
+import itertools
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from yarl import URL
 
 import posthouse.accounts.endpoints
 from posthouse.accounts import Accounts
-from posthouse.http import HttpSettings, LimitSettings, Server, Site, collect
+from posthouse.http import HttpSettings, LimitSettings, Route, Server, Site, collect, routes_of
 from posthouse.std.clock import SystemClock
 from tests.accounts.conftest import SECRET, Office
 
@@ -388,3 +392,72 @@ async def test_racing_registrations_of_one_name_make_one_account(counter: Counte
         *(counter.client().asks("POST", f"{V3}/register", body) for _ in range(5))
     )
     assert sorted(status for status, _ in answers) == [200, 400, 400, 400, 400]
+
+
+_words = st.sampled_from(
+    ["", "ada", "@ada:localhost", "!r:localhost", "m.login.dummy", "m.login.password", "m.id.user"]
+) | st.text(max_size=8)
+_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | _words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_words, inner, max_size=3),
+    max_leaves=6,
+)
+_keys = st.sampled_from(
+    [
+        "type",
+        "user",
+        "identifier",
+        "password",
+        "device_id",
+        "devices",
+        "auth",
+        "username",
+        "new_password",
+        "erase",
+        "refresh_token",
+        "display_name",
+        "displayname",
+        "avatar_url",
+        "room",
+        "presence",
+        "limit",
+        "initial_device_display_name",
+    ]
+)
+_auths = st.fixed_dictionaries(
+    {"auth": st.dictionaries(st.sampled_from(["type", "session", "user", "password"]), _values)}
+)
+_bodies = st.dictionaries(_keys, _values, max_size=5) | _auths | _values
+
+
+_routes = [
+    route for handler in collect(posthouse.accounts.endpoints) for route in routes_of(handler)
+]
+_numbers = itertools.count()
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.sampled_from(_routes), st.lists(_words, min_size=3, max_size=3), _bodies)
+async def test_nothing_that_a_client_says_is_answered_with_a_mistake_of_ours(
+    counter: Counter, route: Route, words: list[str], body: object
+) -> None:
+    somebody = counter.client()
+    await somebody.registers(f"somebody{next(_numbers)}")
+    path = route.path
+    for name, word in zip(route.parameters(), words, strict=False):
+        path = path.replace(f"{{{name}}}", quote(word or "x", safe=""))
+    path = path.replace("%40ada%3Alocalhost", quote(somebody.user_id))
+    raw = json.dumps(body).encode()
+
+    status, answer = await somebody.asks(route.method, path, raw=raw)
+
+    assert status < 500
+    assert status == 200 or "errcode" in answer or "flows" in answer

@@ -9,7 +9,7 @@ from posthouse.accounts.errors import (
     RevokedToken,
     WrongSignIn,
 )
-from posthouse.matrix import DeviceId, InvalidParam, UnknownToken
+from posthouse.matrix import DeviceId, InvalidParam, LimitExceeded, UnknownToken
 from posthouse.streams import EntryKind
 from tests.accounts.conftest import Office
 
@@ -122,7 +122,8 @@ async def test_signing_in_again_on_a_device_replaces_its_token_and_keeps_its_nam
     assert office.accounts.cached(first.tokens.access_token) is None
     assert (await office.caller(second)).device_id == "PHONE"
     assert (await office.accounts.sign_ins.device(ada, DeviceId("PHONE"))).display_name == "pocket"
-    assert await office.accounts.device_names([ada]) == {ada: {DeviceId("PHONE"): "pocket"}}
+    named = await office.accounts.devices_of(office.streams.reader(), [ada])
+    assert named == {ada: {DeviceId("PHONE"): "pocket"}}
 
 
 async def test_an_expired_token_is_a_soft_logout(office: Office) -> None:
@@ -243,3 +244,34 @@ async def test_devices_are_noted_as_seen_to_the_hour(office: Office) -> None:
     await office.accounts.sign_ins.note_seen()
     seen = await office.accounts.sign_ins.device(ada, DeviceId("PHONE"))
     assert seen.last_seen_ms == office.clock.ms
+
+
+async def test_guesses_at_one_account_have_a_limit_wherever_they_come_from(
+    office: Office,
+) -> None:
+    await office.person("ada")
+    await office.person("boris")
+
+    for name in ("ada", "eve"):
+        for _ in range(50):
+            with pytest.raises(WrongSignIn):
+                await office.signs_in(name, "a guess")
+        with pytest.raises(LimitExceeded):
+            await office.signs_in(name)
+
+    assert (await office.signs_in("boris")).user_id == "@boris:localhost"
+    office.clock.ms += 10_000
+    assert (await office.signs_in("ada")).user_id == "@ada:localhost"
+
+
+async def test_a_commit_in_doubt_empties_what_is_remembered_of_tokens(office: Office) -> None:
+    await office.person("ada")
+    sign_in = await office.signs_in("ada")
+    await office.caller(sign_in)
+    assert office.accounts.cached(sign_in.tokens.access_token) is not None
+
+    for stream in office.streams.writers:
+        office.streams._was_reset(stream)
+
+    assert office.accounts.cached(sign_in.tokens.access_token) is None
+    assert (await office.caller(sign_in)).device_id == sign_in.device_id

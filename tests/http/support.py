@@ -287,6 +287,7 @@ class World:
     desk: Desk
     clock: HandClock
     port: int
+    clients: "list[Client]" = field(default_factory=list)
 
     def pass_time(self, seconds: float) -> None:
         self.clock.seconds += seconds
@@ -294,7 +295,9 @@ class World:
 
     async def connect(self) -> "Client":
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        return Client(reader, writer)
+        client = Client(reader, writer)
+        self.clients.append(client)
+        return client
 
     async def ask(self, request: bytes) -> list["Answer"]:
         """Sends bytes, half-closes nothing, reads until the server closes."""
@@ -443,6 +446,7 @@ async def running(
     settings: HttpSettings | None = None,
     limits: LimitSettings | None = None,
     folder: Path | None = None,
+    handlers: Iterable[Handler] = HANDLERS,
     drain_seconds: float = 0.2,
 ) -> AsyncIterator[World]:
     """A server on a free port, stopped at the end with nothing left behind."""
@@ -452,7 +456,7 @@ async def running(
         settings = HttpSettings(drain_seconds=drain_seconds)
     settings = msgspec.structs.replace(settings, listen=("127.0.0.1:0",), sweep_seconds=3600.0)
     site = Site(
-        HANDLERS,
+        handlers,
         {Desk: desk},
         authenticator=Tokens(),
         settings=settings,
@@ -462,10 +466,13 @@ async def running(
     )
     server = Server(site, clock)
     (address,) = await server.start()
+    world = World(server, desk, clock, int(address.rpartition(":")[2]))
     try:
-        yield World(server, desk, clock, int(address.rpartition(":")[2]))
+        yield world
     finally:
         await server.stop()
+        for client in world.clients:
+            client.close()
         assert server.connections == 0
         assert len(site.tasks) == 0
         assert server.buffered == 0

@@ -13,6 +13,7 @@ from posthouse.accounts import rules, store
 from posthouse.accounts.errors import AuthenticationNeeded, Unproven, WrongSignIn
 from posthouse.accounts.passwords import Passwords
 from posthouse.accounts.sessions import Operation, Sessions
+from posthouse.http import Limit, RateLimiter
 from posthouse.matrix import MissingParam, Refusal, ServerName, UserId
 from posthouse.std.clock import Clock, Randomness
 from posthouse.streams import UserStreams
@@ -58,6 +59,7 @@ class Confirmation:
         server: ServerName,
         clock: Clock,
         random: Randomness,
+        limiter: RateLimiter,
     ) -> None:
         self._sessions = sessions
         self._passwords = passwords
@@ -65,6 +67,7 @@ class Confirmation:
         self._server = server
         self._clock = clock
         self._random = random
+        self._limiter = limiter
 
     def answer_of(
         self, operation: Operation, auth: AuthData | None, stages: Sequence[Stage]
@@ -102,6 +105,9 @@ class Confirmation:
         answer = self.answer_of(operation, auth, PERSON)
         if answer.password is None:
             raise MissingParam("The password is missing.")
+        # A stolen access token must not become a password by patience. Apart from sign-ins, so
+        # that strangers can't use it up.
+        self._limiter.take(Limit.GUESSES, f"confirming {operation.user_id}")
         if not await self._proves(operation.user_id, answer, answer.password):
             raise self.question(operation, PERSON, WrongSignIn())
 

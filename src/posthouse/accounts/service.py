@@ -34,7 +34,7 @@ from posthouse.accounts.registration import Invitations
 from posthouse.accounts.sessions import Operation, Sessions
 from posthouse.accounts.settings import AccountSettings, RegistrationMode
 from posthouse.accounts.sign_ins import SignIns
-from posthouse.http import Caller
+from posthouse.http import Caller, Limit, LimitSettings, RateLimiter
 from posthouse.matrix import DeviceId, Refusal, RoomId, ServerName, UserId
 from posthouse.std.clock import Clock, Randomness
 from posthouse.std.faults import Unavailable
@@ -45,6 +45,7 @@ _log = structlog.get_logger(__name__)
 
 _MS: Final = timedelta(milliseconds=1)
 _SESSION_KEY: Final = "sessions"
+_USUAL_LIMITS: Final = LimitSettings()
 
 
 async def open_accounts(
@@ -56,6 +57,7 @@ async def open_accounts(
     registration: RegistrationMode,
     clock: Clock,
     random: Randomness,
+    limits: LimitSettings = _USUAL_LIMITS,
 ) -> "Accounts":
     """The service, with the server's key for sessions (made at the first start)."""
     async with database.transaction(of=Owner.GLOBAL) as tx:
@@ -70,6 +72,7 @@ async def open_accounts(
         registration=registration,
         clock=clock,
         random=random,
+        limiter=RateLimiter(limits, clock),
     )
 
 
@@ -90,13 +93,17 @@ class Accounts:
         registration: RegistrationMode,
         clock: Clock,
         random: Randomness,
+        limiter: RateLimiter,
     ) -> None:
         self._streams = streams
         self._settings = settings
         self._random = random
         self._registration = registration
+        self._limiter = limiter
         self._passwords = Passwords(settings.passwords, random)
-        self._confirmation = Confirmation(sessions, self._passwords, streams, server, clock, random)
+        self._confirmation = Confirmation(
+            sessions, self._passwords, streams, server, clock, random, limiter
+        )
         self.server = server
         self.sign_ins = SignIns(streams, settings, clock, random)
         self.invitations = Invitations(database, clock, random)
@@ -139,18 +146,13 @@ class Accounts:
         """The devices that somebody is signed in on."""
         return [device.device_id for device in await self.sign_ins.devices(user_id)]
 
-    async def device_names(
-        self, users: Sequence[UserId]
-    ) -> dict[UserId, dict[DeviceId, str | None]]:
-        """The devices of several people, with the names they gave them; in one statement."""
-        return await store.device_names(self._streams.reader(), users)
-
     async def devices_of(
         self, reader: Reader | Write, users: Sequence[UserId]
     ) -> dict[UserId, dict[DeviceId, str | None]]:
-        """As `device_names`, as a reader sees it: given a `Write`, inside its transaction.
+        """The devices of several people, with the names they gave them; in one statement.
 
-        What another domain then stores for a device is stored before its sign-out, or not at all.
+        Given a `Write`, read inside its transaction: what another domain then stores for a device
+        is stored before its sign-out, or not at all.
         """
         return await store.device_names(reader, users)
 
@@ -192,6 +194,9 @@ class Accounts:
         """Signs in by password; `name` is a localpart or a whole user id."""
         _check_wish(wish)
         user_id = rules.named_user(name, self.server)
+        # By account beside the limit by address, for guesses that come from many addresses. Names
+        # that nobody has are limited alike.
+        self._limiter.take(Limit.GUESSES, "nobody" if user_id is None else user_id)
         user = None if user_id is None else await store.user_of(self._streams.reader(), user_id)
         kept = None if user is None else user.password_hash
         if not await self._passwords.matches(password, kept) or user is None:

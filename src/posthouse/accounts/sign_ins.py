@@ -64,22 +64,19 @@ class SignIns:
     async def authenticate(self, token: str) -> Caller:
         """Who an access token stands for; raises UnknownToken."""
         mark = self._cache.mark
-        reader = self._streams.reader()
-        kept = await store.access_token(reader, rules.token_hash(token))
-        if kept is None:
+        found = await store.token_owner(self._streams.reader(), rules.token_hash(token))
+        if found is None:
             raise UnknownToken
+        kept, is_admin = found
         if kept.expires_ms is not None and kept.expires_ms <= self._clock.now_ms():
             raise UnknownToken("This access token is too old: refresh it.", soft_logout=True)
-        user = await store.user_of(reader, kept.user_id)
-        if user is None or not user.is_active:
-            raise UnknownToken
         if kept.fresh:
             await self._settle(kept)
         caller = Caller(
             user_id=kept.user_id,
             device_id=kept.device_id,
             token_id=kept.token_hash,
-            is_admin=user.is_admin,
+            is_admin=is_admin,
         )
         self._cache.put(caller, kept.expires_ms, mark=mark)
         return caller

@@ -12,7 +12,7 @@ from posthouse.accounts.model import (
     User,
 )
 from posthouse.matrix import DeviceId, RoomId, UserId
-from posthouse.storage import Dialects, Reader, Transaction
+from posthouse.storage import Dialects, Reader, Row, Transaction
 from posthouse.streams import Write
 
 # --- people
@@ -190,9 +190,24 @@ _ACCESS_TOKEN: Final = """
 
 async def access_token(reader: Reader | Write, token_hash: bytes) -> AccessToken | None:
     row = await reader.fetch_one(_ACCESS_TOKEN, token_hash)
-    if row is None:
-        return None
+    return None if row is None else _access_token(row)
+
+
+def _access_token(row: Row) -> AccessToken:
     return AccessToken(row[0], UserId(row[1]), DeviceId(row[2]), row[3], row[4], bool(row[5]))
+
+
+_TOKEN_OWNER: Final = """
+    SELECT t.token_hash, t.user_id, t.device_id, t.expires_ms, t.refresh_hash, t.fresh, u.is_admin
+    FROM access_tokens t JOIN users u ON u.user_id = t.user_id
+    WHERE t.token_hash = $1 AND u.deactivated_ms IS NULL
+"""
+
+
+async def token_owner(reader: Reader, token_hash: bytes) -> tuple[AccessToken, bool] | None:
+    """An access token of an account in use, and whether that is an operator's."""
+    row = await reader.fetch_one(_TOKEN_OWNER, token_hash)
+    return None if row is None else (_access_token(row), bool(row[6]))
 
 
 _REFRESH_TOKEN: Final = """

@@ -78,8 +78,8 @@ def bind(handler: Handler, route: Route, services: Mapping[type, object]) -> Bin
         if name == "request" and isinstance(hint, type) and issubclass(hint, Struct):
             request_name, request_type = name, hint
         elif hint is Caller or hint == Caller | None:
-            if (route.auth is Auth.REQUIRED) != (hint is Caller):
-                raise TypeError(f"{where}: {name} does not fit {route.auth} of {route.path}")
+            if hint is Caller and route.auth is not Auth.REQUIRED:
+                raise TypeError(f"{where}: {route.path} may have no caller")
             caller_name = name
         elif hint is Exchange:
             exchange_name = name
@@ -236,8 +236,8 @@ def _body_reader(
                 body = msgspec.convert(parse_json_object(raw), part)
             else:
                 body = decoder.decode(raw)
-                if b"\\u0000" in raw and _holds_nul(msgspec.json.decode(raw)):
-                    raise BadJson("The body holds a NUL character.")
+            if b"\\u0000" in raw and _holds_nul(msgspec.json.decode(raw)):
+                raise BadJson("The body holds a NUL character.")
         except msgspec.ValidationError as error:
             raise BadJson(f"The body is not as it should be: {error}") from error
         except RecursionError as error:

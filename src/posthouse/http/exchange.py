@@ -124,7 +124,7 @@ class Exchange:
 
     @property
     def query(self) -> dict[str, str]:
-        """The query's parameters; of a repeated one the first."""
+        """The query's parameters, of a repeated one the first. Parsed at each access."""
         query: dict[str, str] = {}
         for name, value in parse_query(self.raw_query):
             query.setdefault(name, value)
@@ -154,6 +154,7 @@ class Exchange:
         carrier = self.carrier
         if carrier is not None and not self._answered:
             self._answered = True
+            self.on_gone = self.on_drain = None  # they hold this exchange, as a rule
             carrier.answer(self, status, None, body)
 
     def reply(self, result: object) -> None:
@@ -175,6 +176,7 @@ class Exchange:
         carrier = self.carrier
         if carrier is not None and not self._answered:
             self._answered = True
+            self.on_gone = self.on_drain = None
             carrier.answer(self, status, headers, body)
 
     def refuse(self, refusal: Refusal, headers: bytes = b"") -> None:
@@ -221,9 +223,9 @@ class Exchange:
         if on_drain is not None:
             self._call(on_drain)
         elif self.endpoint.is_poll:
-            self.fail_quietly()
+            self.answer_stopping()
 
-    def fail_quietly(self) -> None:
+    def answer_stopping(self) -> None:
         """Answers 503: the server is stopping."""
         declined = decline(Unavailable("stopping"))
         self.answer_with(declined.status, header_lines(declined.headers), declined.body)
@@ -245,7 +247,7 @@ class Exchange:
             if self._answered:
                 self.fail(Unavailable("stopping"))
             else:
-                self.fail_quietly()
+                self.answer_stopping()
             raise
         except Exception as error:
             self.fail(error)
@@ -276,6 +278,7 @@ class Exchange:
             if carrier is None or self._answered:
                 return
             self._answered = True
+            self.on_gone = self.on_drain = None
             await carrier.stream(self, status, lines, body, length)
         finally:
             aclose = getattr(body, "aclose", None)

@@ -6,6 +6,7 @@ for people and their devices: a busy evening passes, a script that hammers does 
 
 import enum
 import ipaddress
+import math
 from collections import OrderedDict
 from typing import Final
 
@@ -22,6 +23,8 @@ class Limit(enum.Enum):
     AVAILABILITY = "availability", 30, 1.0
     """Asking whether a name or a registration token is good: it could be used to list them."""
     REFRESH = "refresh", 20, 0.5
+    GUESSES = "guesses", 50, 0.2
+    """Passwords tried for one account, from wherever they come."""
     ACCOUNT = "account", 10, 0.1
     """Changing the password, deactivating: each costs a password hash."""
     PROFILE = "profile", 20, 0.5
@@ -86,7 +89,7 @@ class RateLimiter:
         left, then = self._buckets.get(place, (burst, now))
         left = min(burst, left + (now - then) * rate)
         if left < cost:
-            raise LimitExceeded(retry_after_ms=int((min(cost, burst) - left) / rate * 1000) + 1)
+            raise LimitExceeded(retry_after_ms=math.ceil((min(cost, burst) - left) / rate * 1000))
         self._buckets[place] = (left - cost, now)
         self._buckets.move_to_end(place)
         if len(self._buckets) > self._keys_max:

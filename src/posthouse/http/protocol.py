@@ -313,9 +313,11 @@ class Connection(asyncio.Protocol):
         self.incoming = exchange
         self.phase = _BODY
         self.body_size = 0
-        if length is None and coding is None:
-            return
-        self._expect_body(exchange, None if length is None else int(length), old)
+        if length is not None or coding is not None:
+            self._expect_body(exchange, None if length is None else int(length), old)
+        elif exchange.endpoint.streams_body:
+            exchange.stream = BodyStream(0, self.want_body)
+            self._enqueue(exchange)
 
     def on_body(self, piece: bytes) -> None:
         exchange = self.incoming
@@ -618,6 +620,7 @@ class Connection(asyncio.Protocol):
         if self.transport is not None and not self.closing:
             self.closing = True
             self.phase = _DEAF
+            self.deadline = _NEVER
             self._drop_pending()
             self.write_mark = self.transport.get_write_buffer_size()
             self.write_deadline = self.server.now + self.server.settings.send_seconds
@@ -670,9 +673,15 @@ class Connection(asyncio.Protocol):
             else:
                 self._reject(TooSlow())
         elif self.phase == _HEAD:
-            self._reject(TooSlow())
+            if self.reading_paused:
+                self.deadline = server.now + server.settings.head_seconds
+            else:
+                self._reject(TooSlow())
         elif self.phase == _IDLE:
-            self._close()
+            if self.write_paused:  # it still takes its last answer
+                self.deadline = server.now + server.settings.idle_seconds
+            else:
+                self._close()
         else:
             self.transport.abort()  # lingered long enough
 

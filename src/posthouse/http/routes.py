@@ -156,7 +156,11 @@ class Router(Generic[T]):
             following = node.literal.get(segment)
             if following is None:
                 following = node.any
-                if following is None or (not segment and index != last):
+                if (
+                    following is None
+                    or (not segment and index != last)
+                    or (node.literal and "%" in segment)
+                ):
                     return self._search(segments)
                 arguments.append(segment)
             node = following

@@ -46,13 +46,18 @@ class Server:
         """
         loop = asyncio.get_running_loop()
         addresses: list[str] = []
-        for address in self.settings.listen:
-            host, port = split_address(address)
-            listener = await loop.create_server(
-                lambda: Connection(self), host, port, backlog=1024, reuse_address=True
-            )
-            self._listeners.append(listener)
-            addresses.extend(_address_of(one) for one in listener.sockets)
+        try:
+            for address in self.settings.listen:
+                host, port = split_address(address)
+                listener = await loop.create_server(
+                    lambda: Connection(self), host, port, backlog=1024, reuse_address=True
+                )
+                self._listeners.append(listener)
+                addresses.extend(_address_of(one) for one in listener.sockets)
+        except BaseException:
+            for listener in self._listeners:
+                listener.close()
+            raise
         self._timer = loop.call_later(self.settings.sweep_seconds, self._tick)
         return addresses
 

@@ -26,8 +26,10 @@ class Tasks:
 
     async def finish(self, seconds: float) -> None:
         """Waits for what runs, then cancels what is left and waits for that."""
-        if self._running:
-            await asyncio.wait(tuple(self._running), timeout=seconds)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while self._running and loop.time() < end:  # one that ends may have started another
+            await asyncio.wait(tuple(self._running), timeout=end - loop.time())
         left = tuple(self._running)
         for task in left:
             task.cancel()

@@ -164,6 +164,54 @@ class Forbidden(Refusal):
     usual_message = "This is not allowed."
 
 
+class NotAuthorised(Forbidden):
+    """The room's rules don't let this event be; the message names the rule."""
+
+
+class BadCreation(NotAuthorised):
+    """A create event that no room can begin with."""
+
+
+class WrongRoom(NotAuthorised):
+    """There is no create event, or not that of the room which the event is for."""
+
+
+class OtherServer(NotAuthorised):
+    """The room is closed to people of other servers than its creator's."""
+
+
+class BadMembership(NotAuthorised):
+    """A membership event that says nothing, or nothing that can be."""
+
+
+class Banned(NotAuthorised):
+    """The person is banned from the room."""
+
+
+class NotInRoom(NotAuthorised):
+    """The sender is not, or not in the way that it takes, in the room."""
+
+
+class AlreadyInRoom(NotAuthorised):
+    """The person is in the room, or invited, already."""
+
+
+class JoinNotAllowed(NotAuthorised):
+    """The room's join rule doesn't let this person in, or doesn't let people knock."""
+
+
+class PowerTooLow(NotAuthorised):
+    """It takes a higher power level than the sender has."""
+
+
+class NotYourKey(NotAuthorised):
+    """A state key that begins with '@' is its person's own."""
+
+
+class BadPowerLevels(NotAuthorised):
+    """A power levels event that is not made of integers, user ids and objects."""
+
+
 class NotFound(Refusal):
     """Also the answer for what exists and may not be seen: the two look the same from outside."""
 

@@ -1,5 +1,6 @@
 """The words of events that the server itself reads: types, memberships, join rules, visibility."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -70,4 +71,9 @@ class HistoryVisibility(StrEnum):
     @classmethod
     def of(cls, value: object) -> "HistoryVisibility":
         """The value in a content; `shared` where it is missing or not understood."""
-        return next((known for known in cls if known == value), cls.SHARED)
+        return _VISIBILITIES.get(value, cls.SHARED) if isinstance(value, str) else cls.SHARED
+
+
+_VISIBILITIES: Final[Mapping[str, HistoryVisibility]] = {
+    known: known for known in HistoryVisibility
+}

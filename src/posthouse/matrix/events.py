@@ -69,10 +69,14 @@ def hash_in(identifier: EventId | RoomId) -> bytes:
     return reference
 
 
-def check_event_size(pdu_bytes: bytes) -> None:
-    """Raises TooLarge for a PDU that may not be; `pdu_bytes` is its canonical JSON."""
-    if len(pdu_bytes) > EVENT_BYTES_MAX:
-        raise TooLarge(f"The event has {len(pdu_bytes)} bytes; {EVENT_BYTES_MAX} are allowed.")
+def check_event_size(pdu_bytes: bytes, *, allowance: int = 0) -> None:
+    """Raises TooLarge for a PDU that may not be; `pdu_bytes` is its canonical JSON.
+
+    `allowance` is for what is still to be added: hashes and a signature.
+    """
+    size = len(pdu_bytes) + allowance
+    if size > EVENT_BYTES_MAX:
+        raise TooLarge(f"The event has {size} bytes; {EVENT_BYTES_MAX} are allowed.")
 
 
 def redaction_target(pdu: Pdu, version: RoomVersion) -> EventId | None:

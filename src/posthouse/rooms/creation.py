@@ -9,7 +9,14 @@ from typing import Any, Final
 from msgspec import Struct
 
 from posthouse.accounts import Profile
-from posthouse.matrix import BadJson, InvalidParam, RoomVersion, UserId, is_user_id
+from posthouse.matrix import (
+    BadJson,
+    InvalidParam,
+    RoomVersion,
+    UserId,
+    initial_power_levels,
+    is_user_id,
+)
 from posthouse.rooms.errors import InvalidRoomState
 from posthouse.rooms.judging import Draft
 
@@ -45,20 +52,6 @@ _PRESETS: Final[Mapping[str, tuple[str, str, str]]] = {
 """Join rule, history visibility, guest access."""
 
 _NOT_YOURS_TO_SET: Final = frozenset({"m.room.create", "m.room.member"})
-
-_LEVELS_OF_STATE: Final[Mapping[str, int]] = {
-    "m.room.name": 50,
-    "m.room.avatar": 50,
-    "m.room.canonical_alias": 50,
-    "m.room.power_levels": 100,
-    "m.room.history_visibility": 100,
-    "m.room.encryption": 100,
-    "m.room.server_acl": 100,
-    "m.room.tombstone": 100,
-    "m.call.member": 0,
-    "org.matrix.msc3401.call.member": 0,
-}
-"""Calls belong to everybody in a room: members announce themselves by state events."""
 
 
 def check_wish(wish: Wish) -> None:
@@ -136,31 +129,17 @@ def member_content(
 
 
 def _power_levels(wish: Wish, creator: UserId, version: RoomVersion) -> dict[str, Any]:
-    users = {} if version.creators_are_infinite else {creator: 100}
+    peers: Sequence[UserId] = ()
     if wish.preset == "trusted_private_chat" and not version.creators_are_infinite:
-        users |= dict.fromkeys(wish.invite, 100)
-    events = dict(_LEVELS_OF_STATE)
-    if version.creators_are_infinite:
-        # From version 12 on, replacing a room is for whoever stands above 100.
-        events["m.room.tombstone"] = 150
-    content: dict[str, Any] = {
-        "users": users,
-        "users_default": 0,
-        "events": events,
-        "events_default": 0,
-        "state_default": 50,
-        "ban": 50,
-        "kick": 50,
-        "redact": 50,
-        "invite": 0,
-        "historical": 100,
-    }
+        peers = wish.invite
+    content = initial_power_levels(version, creator, peers)
     for state in wish.initial_state:
         if state.type == "m.room.power_levels" and state.state_key == "":
             content |= state.content
     for key, value in wish.power_levels.items():
         # Clients name the few events that they care for: the others keep their levels.
         if key == "events" and isinstance(value, dict):
-            value = {**content["events"], **value}
-        content[key] = value
+            content[key] = {**content["events"], **value}
+        else:
+            content[key] = value
     return content

@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from posthouse.devices import KeyChange
 from posthouse.matrix import Refusal, UserId
 from posthouse.rooms import store
 from posthouse.rooms.memory import RoomMemory
@@ -39,7 +40,12 @@ class DeviceNotes:
         self._user_streams = user_streams
 
     async def handle(self, entries: Sequence[UserEntry]) -> None:
-        for user_id in dict.fromkeys(entry.user_id for entry in entries):
+        seen_by_others = (
+            entry.user_id
+            for entry in entries
+            if entry.kind is EntryKind.SIGNED_OUT or KeyChange(entry.subject).is_shared
+        )
+        for user_id in dict.fromkeys(seen_by_others):
             for pointer in await store.pointers_of(self._user_streams.reader(), user_id):
                 if pointer.membership != "join":
                     continue

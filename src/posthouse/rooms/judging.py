@@ -135,22 +135,21 @@ class Appender:
         types = auth_types(draft.type, draft.sender, draft.state_key, draft.content, room.version)
         auth = [found for key in types if (found := state.get(*key)) is not None]
         is_create = draft.type == "m.room.create"
+        head = room.pending.head if room.pending else room.head
         authorise(
             EventView(
                 type=draft.type,
                 state_key=draft.state_key,
                 sender=draft.sender,
-                room_id=room.room_id,
+                room_id=None if is_create and room.version.room_id_is_create_hash else room.room_id,
                 content=draft.content,
-                redacts=draft.redacts.event_id if draft.redacts else None,
-                prev_events_count=0 if is_create else 1,
+                prev_events=(head.event_id,) if head.event_id else (),
             ),
             state,
             room.version,
         )
         if draft.redacts is not None:
             _may_redact(room, state, draft, draft.redacts)
-        head = room.pending.head if room.pending else room.head
         ts = max(now_ms, head.ts)
         built = build(
             room, draft, head=head, auth=[a.event_id for a in auth], ts=ts, is_create=is_create
@@ -227,7 +226,13 @@ class Appender:
         pending.head = Head(position, built.event_id, head.depth + 1, ts)
         state_event: StateEvent | None = None
         if draft.state_key is not None:
-            state_event = StateEvent(position, built.event_id, draft.sender, draft.content, event)
+            state_event = StateEvent(
+                sender=draft.sender,
+                content=draft.content,
+                event_id=built.event_id,
+                position=position,
+                event=event,
+            )
             pending.state[draft.type, draft.state_key] = state_event
             membership = state_event.membership if draft.type == "m.room.member" else None
             batch.upsert(

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import orjson
 
-from posthouse.matrix import AuthStateEvent, EventId, RoomId, UserId
+from posthouse.matrix import EventId, RoomId, UserId
+from posthouse.matrix import StateEvent as RuledEvent
 
 JsonObject = Mapping[str, Any]
 
@@ -83,7 +84,7 @@ class DeviceNote:
 Entry = Event | DeviceNote
 
 
-class StateEvent(AuthStateEvent, frozen=True):
+class StateEvent(RuledEvent, frozen=True):
     """A state event as the rules of authorisation read it, and where it stands."""
 
     position: int

@@ -53,6 +53,8 @@ class MembershipProjector:
         self._reached: dict[int, int] = {}
         self._stored: dict[int, int] = {}
         self._targets: dict[int, int] = {}
+        self._unprojected: dict[tuple[int, str], int] = {}
+        """The first change of each person that was announced and has no pointer yet."""
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._closed = False
@@ -92,6 +94,9 @@ class MembershipProjector:
         """Until the stream is projected that far; raises Unavailable after some seconds, when the
         change itself stands and will be shown.
         """
+        if self._targets[stream] < position:
+            self._targets[stream] = position
+            self._wake.set()
         try:
             async with asyncio.timeout(_WAIT_S):
                 while self._reached[stream] < position:
@@ -102,12 +107,29 @@ class MembershipProjector:
                 "The change was made, but your room list isn't up to date yet."
             ) from None
 
+    async def wait_until_even(self) -> None:
+        """Until everything that was committed before the start is projected."""
+        for source in self._room_streams.streams.ids:
+            while self._reached[source] < self._targets[source]:
+                self._moved.clear()
+                await self._moved.wait()
+
     def _heard(self, stream: int, news: dict[Room, list[Entry]]) -> None:
         for entries in news.values():
             for entry in entries:
                 if isinstance(entry, Event) and entry.type == "m.room.member":
                     self._targets[stream] = max(self._targets[stream], entry.position)
+                    self._unprojected.setdefault((stream, entry.state_key or ""), entry.position)
                     self._wake.set()
+
+    def known_up_to(self, stream: int, user_id: UserId, head: int) -> int:
+        """The last position of a room stream that may enter the person's token: what comes after
+        a change of their membership waits until its pointer is there too.
+        """
+        if not self._unprojected:
+            return head
+        position = self._unprojected.get((stream, user_id))
+        return head if position is None else min(head, position - 1)
 
     async def _catch_up(self, source: int) -> None:
         while self._reached[source] < (target := self._targets[source]):
@@ -125,6 +147,10 @@ class MembershipProjector:
             for stream, of_stream in by_target.items():
                 await self._project(source, stream, of_stream)
             self._reached[source] = reached
+            for key, position in list(self._unprojected.items()):
+                if key[0] == source and position <= reached:
+                    # A later change of the same person is told again by the next reading.
+                    del self._unprojected[key]
             self._moved.set()
         if self._reached[source] - self._stored[source] > _CURSOR_EVERY:
             await self._store_cursors(source)

@@ -8,7 +8,7 @@
 
 from typing import Final, Protocol
 
-from posthouse.matrix import EventId, PowerLevels, RoomId, RoomVersion, UserId
+from posthouse.matrix import EventId, PowerLevels, RoomId, RoomVersion, UserId, creators_of
 from posthouse.rooms.model import EMPTY_HEAD, Head, StateEvent
 from posthouse.streams import room_key
 
@@ -32,8 +32,12 @@ class Cold(Exception):
 class Watcher(Protocol):
     """Somebody online in a room; `sync` has them."""
 
-    def room_changed(self, room: "Room") -> bool:
-        """Marks the room; True where somebody is to be woken for it."""
+    def room_changed(self, room: "Room") -> None:
+        """The room has a new entry."""
+        ...
+
+    def somebody_types(self) -> None:
+        """The typing list of one of the rooms has changed."""
         ...
 
 
@@ -121,15 +125,12 @@ class Room:
             )
             assert create is not None, "the create event is always in memory"
             levels = PowerLevels.parse(
-                event.content if event else None, self.creators(create), self.version
+                event.content if event else None,
+                creators_of(create.sender, create.content, self.version),
+                self.version,
             )
             self._power = event_id, levels
         return self._power[1]
-
-    def creators(self, create: StateEvent) -> frozenset[UserId]:
-        """Who made the room, additional creators included."""
-        additional = create.content.get("additional_creators", ())
-        return frozenset((create.sender, *(UserId(a) for a in additional)))
 
     def _shed(self) -> None:
         """Forgets the oldest member events; the core of the state stays."""
@@ -154,7 +155,7 @@ class PendingState:
     def __init__(self, room: Room) -> None:
         self._room = room
 
-    def get(self, type_: str, state_key: str) -> StateEvent | None:
+    def get(self, type_: str, state_key: str, /) -> StateEvent | None:
         pending = self._room.pending
         if pending is not None:
             found = pending.state.get((type_, state_key))

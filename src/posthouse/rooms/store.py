@@ -601,14 +601,10 @@ async def sights(
     """(room, type, position, content) of all visibility changes of these rooms and of all of the
     person's own member events, oldest first.
     """
-    return [
-        (r[0], r[1], r[2], r[3]) for r in await reader.fetch_all(_SIGHTS, list(keys), user_id)
-    ]
+    return [(r[0], r[1], r[2], r[3]) for r in await reader.fetch_all(_SIGHTS, list(keys), user_id)]
 
 
-async def current_states(
-    reader: Reader, keys: Sequence[int], *, members: bool
-) -> list[Event]:
+async def current_states(reader: Reader, keys: Sequence[int], *, members: bool) -> list[Event]:
     """The current state of several rooms, with or without their members."""
     rows = await reader.fetch_all(_STATES, list(keys), int(members))
     return [event_of_row(row) for row in rows]

@@ -60,6 +60,15 @@ class TypingNotices:
         """The serial of the room's last change; 0 where there was none."""
         return self._serials.get(room_id, 0)
 
+    def rooms_since(self, serial: int) -> list[RoomId]:
+        """Rooms whose list changed after a serial."""
+        found = []
+        for room_id in reversed(self._serials):
+            if self._serials[room_id] <= serial:
+                break
+            found.append(room_id)
+        return found
+
     def typists(self, room_id: RoomId) -> list[UserId]:
         return list(self._rooms.get(room_id, ()))
 

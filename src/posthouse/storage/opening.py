@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
+from posthouse.std.faults import Unavailable
 from posthouse.storage.folder import FolderLock
 from posthouse.storage.interface import Database, Owner
 from posthouse.storage.migrations import BUILT_IN, Migration, migrate, read_migrations
@@ -86,8 +87,11 @@ async def _open_postgresql(
 
 
 def _prepare(data: Path, *, exclusive: bool) -> FolderLock | None:
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return FolderLock(data) if exclusive else None
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return FolderLock(data) if exclusive else None
+    except OSError as error:
+        raise Unavailable(f"Can't use the data folder {data}: {error.strerror}.") from error
 
 
 def _parts(split: bool) -> dict[str, tuple[Owner, ...]]:

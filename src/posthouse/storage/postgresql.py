@@ -141,12 +141,13 @@ class _Pool:
         self._idle: list[Any] = []
         self._open: set[Any] = set()
         self._opening = 0
+        self._closed = False
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def take(self) -> tuple[Any, bool]:
         """A connection, and whether it is a new one. Raises Unavailable within the time-out."""
         deadline = asyncio.get_running_loop().time() + self._timeout_s
-        while True:
+        while not self._closed:
             while self._idle:
                 connection = self._idle.pop()
                 if not connection.is_closed():
@@ -155,6 +156,7 @@ class _Pool:
             if len(self._open) + self._opening < self._size:
                 return await self._connect(), True
             await self._wait(deadline)
+        raise Unavailable("The database is closed.")
 
     def give(self, connection: Any) -> None:
         """Takes it back: to be used again if it is open and outside a transaction."""
@@ -197,6 +199,7 @@ class _Pool:
                 self.give(connection)
 
     async def close(self) -> None:
+        self._closed = True
         for connection in list(self._open):
             if connection in self._idle:
                 try:
@@ -342,7 +345,7 @@ async def _connect(url: str, timeout_s: float, *, read_only: bool) -> Any:
     try:
         return await asyncpg.connect(
             url,
-            timeout=_CONNECT_S,
+            timeout=min(_CONNECT_S, timeout_s + 2),
             # The server's own time-out comes first and keeps the connection.
             command_timeout=timeout_s + 2,
             statement_cache_size=_CACHED_STATEMENTS,
@@ -352,9 +355,9 @@ async def _connect(url: str, timeout_s: float, *, read_only: bool) -> Any:
                 "application_name": "posthouse",
                 "statement_timeout": str(int(timeout_s * 1000)),
                 "idle_in_transaction_session_timeout": str(int(timeout_s * 6000)),
-                "default_transaction_read_only": "on" if read_only else "off",
                 "search_path": "public",
                 "jit": "off",  # Compiling a statement takes longer than any of ours runs.
+                **({"default_transaction_read_only": "on"} if read_only else {}),
             },
         )
     except (*_DRIVER_ERRORS, asyncpg.ClientConfigurationError) as error:
@@ -378,7 +381,8 @@ def _refuse_unfit(
             f"The database's encoding is {encoding}: Posthouse needs UTF8 "
             "(CREATE DATABASE … ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0)."
         )
-    if provider != "c" or collate not in ("C", "POSIX"):
+    # The server's built-in provider (from 17) sorts by code point whatever its locale is.
+    if provider != "b" and not (provider == "c" and collate in ("C", "POSIX")):
         raise SchemaRefused(
             f"The database's collation is {collate} (provider {provider}): Posthouse needs C, so "
             "that names sort alike everywhere "

@@ -87,6 +87,7 @@ class DatabaseFile:
     def __init__(self, path: Path, *, checkpoint_pages: int, timeout_s: float) -> None:
         """Raises Unavailable when the file can't be opened."""
         self.statements = 0
+        self._closed = False
         self._path = path
         self._timeout_s = timeout_s
         self._checkpoint_pages = checkpoint_pages
@@ -110,6 +111,8 @@ class DatabaseFile:
     @asynccontextmanager
     async def transaction(self) -> "AsyncIterator[SqliteTransaction]":
         async with _bounded(self._turn, self._timeout_s, "The database is too busy"):
+            if self._closed:
+                raise Unavailable("The database is closed.")
             if self._finish_fold:
                 await self._finish_folding()
             writer = await self._begin()
@@ -136,13 +139,15 @@ class DatabaseFile:
                 connection.execute("BEGIN")
                 yield _FileReader(self, connection)
             finally:
-                if not connection.get_autocommit():
-                    connection.execute("ROLLBACK")
-                self._idle_readers.append(connection)
+                if self._closed or not _rolled_back(connection):
+                    connection.close(True)
+                else:
+                    self._idle_readers.append(connection)
 
     async def close(self) -> None:
         """Waits for the transaction that runs, folds the log and closes the file."""
         async with self._turn:
+            self._closed = True
             if self._idle_timer is not None:
                 self._idle_timer.cancel()
             if self._fold is not None:
@@ -205,11 +210,7 @@ class DatabaseFile:
 
     def _roll_back(self, writer: apsw.Connection) -> None:
         """Makes the writer clean, by a new connection if it must be (2)."""
-        try:
-            if not writer.get_autocommit():
-                writer.execute("ROLLBACK")
-        except apsw.Error as error:
-            _log.warning("rollback failed, reconnecting", file=self._path.name, why=str(error))
+        if not _rolled_back(writer):
             writer.close(True)
             self._writer = None
 
@@ -386,6 +387,17 @@ class SqliteTransaction:
             raise _translated(error) from error
 
 
+def _rolled_back(connection: apsw.Connection) -> bool:
+    """Whether it could be brought outside a transaction."""
+    try:
+        if not connection.get_autocommit():
+            connection.execute("ROLLBACK")
+    except apsw.Error as error:
+        _log.warning("rollback failed, connection dropped", why=str(error))
+        return False
+    return True
+
+
 def _first(connection: apsw.Connection, statement: Statement, args: tuple[Any, ...]) -> Row | None:
     cursor = connection.execute(_text(statement), _bound(args))
     row = cursor.fetchone()
@@ -417,6 +429,7 @@ def _json(values: list[Any]) -> str:
 _WEATHER: Final = (
     apsw.BusyError,
     apsw.CantOpenError,
+    apsw.ConnectionClosedError,
     apsw.CorruptError,
     apsw.FullError,
     apsw.IOError,

@@ -9,6 +9,7 @@ Room streams hold what happens in rooms, user streams what is for one person (do
 (4) After a commit that failed or is in doubt nothing is accepted until the fence row was read.
 """
 
+from posthouse.streams.checking import all_streams, check_user_streams, purged_ranges
 from posthouse.streams.consumers import (
     GET_USER_CURSOR,
     SET_USER_CURSOR,
@@ -26,6 +27,7 @@ from posthouse.streams.levels import (
     row_id,
 )
 from posthouse.streams.room_streams import ROOM_TABLE, RoomLayers, RoomStreams
+from posthouse.streams.splitting import CannotSplit, split_streams
 from posthouse.streams.tail import Tail
 from posthouse.streams.tokens import (
     RoomToken,
@@ -49,6 +51,7 @@ __all__ = [
     "SET_USER_CURSOR",
     "USER_TABLE",
     "Batch",
+    "CannotSplit",
     "Consumer",
     "ConsumerLoop",
     "EntryKind",
@@ -65,7 +68,9 @@ __all__ = [
     "UserStreams",
     "Write",
     "WriterState",
+    "all_streams",
     "begin_generation",
+    "check_user_streams",
     "decode_room_token",
     "decode_sync_token",
     "device_tag",
@@ -73,8 +78,10 @@ __all__ = [
     "level_of_count",
     "load_facts",
     "position_of",
+    "purged_ranges",
     "room_key",
     "routing_hash",
     "row_id",
     "set_fact",
+    "split_streams",
 ]

@@ -55,10 +55,9 @@ class ConsumerLoop:
         self._streams = streams
         self._consumer = consumer
         self._wake = asyncio.Event()
-        self._moved = asyncio.Condition()
+        self._moved = asyncio.Event()
         self._closed = False
         self._positions: dict[int, int] = {}
-        self._stored: dict[int, int] = {}
         self._targets: dict[int, int] = {}
         streams.listen(self._heard)
 
@@ -68,7 +67,7 @@ class ConsumerLoop:
             row = await self._streams.reader().fetch_one(
                 GET_USER_CURSOR, self._consumer.name, stream, stream
             )
-            self._positions[stream] = self._stored[stream] = row[0] if row else 0
+            self._positions[stream] = row[0] if row else 0
             self._targets[stream] = self._streams.head(stream)
         self._wake.set()
 
@@ -90,18 +89,24 @@ class ConsumerLoop:
                 await asyncio.sleep(_RETRY_S)
                 self._wake.set()
 
+    async def wait_until_idle(self) -> None:
+        """Until everything that was announced is handled."""
+        while not self._is_idle():
+            self._moved.clear()
+            await self._moved.wait()
+
     async def wait_until(self, stream: int, position: int, *, timeout_s: float) -> bool:
-        """Whether the consumer came that far within the time."""
+        """Whether the consumer came that far in a stream within the time."""
         try:
-            async with asyncio.timeout(timeout_s), self._moved:
-                await self._moved.wait_for(lambda: self._positions.get(stream, 0) >= position)
+            async with asyncio.timeout(timeout_s):
+                while self._positions[stream] < position:
+                    self._moved.clear()
+                    await self._moved.wait()
         except TimeoutError:
             return False
         return True
 
-    @property
-    def idle(self) -> bool:
-        """Whether everything announced was handled."""
+    def _is_idle(self) -> bool:
         return all(self._positions[s] >= target for s, target in self._targets.items())
 
     def _heard(self, entries: Sequence[UserEntry]) -> None:
@@ -130,13 +135,11 @@ class ConsumerLoop:
             reached = position_of(rows[-1][0]) if len(rows) == ENTRIES_PER_READ else target
             if entries:
                 await self._store(stream, reached)
-            async with self._moved:
-                self._positions[stream] = reached
-                self._moved.notify_all()
+            self._positions[stream] = reached
+            self._moved.set()
 
     async def _store(self, stream: int, position: int) -> None:
         async def work(write: Write) -> None:
             await write.execute(SET_USER_CURSOR, self._consumer.name, stream, stream, position)
 
         await self._streams.write_stream(stream, work)
-        self._stored[stream] = position

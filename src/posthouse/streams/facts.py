@@ -21,6 +21,10 @@ _SET: Final = """
     ON CONFLICT (key) DO UPDATE SET value = excluded.value
 """
 
+_RECORD_PURGE: Final = """
+    INSERT INTO {table} (stream, from_position, to_position, reason) VALUES ($1, $2, $3, $4)
+"""
+
 HEADS_JUMP: Final = 1 << 24
 """How far a new generation moves every head: beyond what the lost copy can have reached."""
 
@@ -83,9 +87,22 @@ async def begin_generation(database: Database, random: Randomness) -> None:
     """
     await set_fact(database, "generation", str(_new_generation(random)))
     async with database.transaction(of=Owner.ROOM) as tx:
-        await ROOM_TABLE.jump(tx, HEADS_JUMP)
+        await _jump(tx, ROOM_TABLE, "room_purged")
     async with database.transaction(of=Owner.USER) as tx:
-        await USER_TABLE.jump(tx, HEADS_JUMP)
+        await _jump(tx, USER_TABLE, "user_purged")
+
+
+async def _jump(tx: Transaction, table: StreamTable, purged: str) -> None:
+    """Moves the heads; the positions jumped over are recorded as gone."""
+    for row in await table.live(tx):
+        await tx.execute(
+            _RECORD_PURGE.format(table=purged),
+            row.stream,
+            row.head + 1,
+            row.head + HEADS_JUMP,
+            "new generation",
+        )
+    await table.jump(tx, HEADS_JUMP)
 
 
 async def _make_streams(database: Database, room_level: int, user_level: int) -> None:

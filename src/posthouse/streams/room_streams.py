@@ -77,6 +77,11 @@ class RoomStreams:
         """The second serials, in the same order."""
         return tuple([writer.touched for writer in self.writers.values()])
 
+    async def wait_until_accepting(self) -> None:
+        """Until no writer is finding out what became of a failed commit."""
+        for writer in self.writers.values():
+            await writer.wait_until_settled()
+
     @property
     def lost(self) -> bool:
         """Whether another process has taken over."""

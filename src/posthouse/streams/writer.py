@@ -145,6 +145,7 @@ class Writer:
         self._reset = reset
         self._committed = committed
         self._wake = asyncio.Event()
+        self._settled = asyncio.Event()
         self._queue: deque[Batch] = deque()
         self._in_flight: Batch | None = None
 
@@ -162,6 +163,11 @@ class Writer:
         if self.state is not WriterState.STEPPED_DOWN:
             self.state = WriterState.CLOSED
         self._wake.set()
+
+    async def wait_until_settled(self) -> None:
+        """Until it is known what became of every failed commit."""
+        while self.state is WriterState.RECOVERING:
+            await self._settled.wait()
 
     # -- accepting -----------------------------------------------------------------------------
 
@@ -274,6 +280,7 @@ class Writer:
         """Invariant 4: finds out what became of a batch, then accepts again."""
         was_closed = self.state is WriterState.CLOSED
         self.state = WriterState.RECOVERING
+        self._settled.clear()
         _log.warning("commit failed", stream=self.stream, fault=str(fault), head=self.head)
         if not isinstance(fault, InDoubt):
             self._fail(batch.futures(), fault)
@@ -311,11 +318,13 @@ class Writer:
             self._step_down(batch)
             return
         self.state = WriterState.CLOSED if was_closed else WriterState.RUNNING
+        self._settled.set()
         _log.info("writing again", stream=self.stream, head=self.head)
 
     def _step_down(self, batch: Batch) -> None:
         """Another owner writes this stream now: nothing is answered from memory any more."""
         self.state = WriterState.STEPPED_DOWN
+        self._settled.set()
         _log.critical("stepped down", stream=self.stream, epoch=self.epoch)
         self._fail(batch.futures(), SteppedDown())
         while self._queue:

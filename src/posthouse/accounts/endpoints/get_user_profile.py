@@ -16,6 +16,11 @@ class Request(Struct, frozen=True):
     user_id: UserId
 
 
+@get(
+    "/_matrix/client/unstable/uk.tcpip.msc4133/profile/{user_id}",
+    Limit.READS,
+    auth=Auth.NONE,
+)
 @get("/_matrix/client/v3/profile/{user_id}", Limit.READS, auth=Auth.NONE)
 async def get_user_profile(accounts: Accounts, request: Request) -> RawJson:
     return RawJson(fields_json(await accounts.profiles.fields(request.user_id)))

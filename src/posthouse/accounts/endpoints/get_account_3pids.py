@@ -14,6 +14,6 @@ class Response(Struct, frozen=True):
 
 
 @get("/_matrix/client/v3/account/3pid")
-async def get_account3_pi_ds(caller: Caller) -> Response:
+async def get_account_3pids(caller: Caller) -> Response:
     del caller
     return Response()

@@ -7,15 +7,20 @@ media all ask it.
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
-from posthouse.matrix import Range, UserId, may_see, visible_ranges
+from posthouse.matrix import STRIPPED_STATE, Range, UserId, may_see, visible_ranges
 from posthouse.rooms import store
 from posthouse.rooms.memory import RoomMemory
-from posthouse.rooms.model import Event
+from posthouse.rooms.model import Entry, Event, Pointer
 from posthouse.rooms.room import Room
 from posthouse.rooms.wire import room_field
+from posthouse.storage import Reader
+
+MEMBERS_MAX: Final = 200_000
+"""The largest room that is supported (docs/architecture.md §6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Sight:
         return None
 
 
-class History:
+class Reading:
     """Reads logs for people; every read is bounded by a position that was captured before."""
 
     def __init__(self, memory: RoomMemory) -> None:
@@ -111,9 +116,7 @@ class History:
     async def sight(self, room: Room, user_id: UserId) -> Sight:
         return (await self.sights([room], user_id))[room]
 
-    async def states(
-        self, places: Mapping[Room, int], *, members: bool
-    ) -> dict[Room, list[Event]]:
+    async def states(self, places: Mapping[Room, int], *, members: bool) -> dict[Room, list[Event]]:
         """The state of each room after the entry at a position, with or without its members."""
         found: dict[Room, list[Event]] = {room: [] for room in places}
         rooms = {room.key: room for room in places}
@@ -161,6 +164,75 @@ class History:
             found[room].append(event)
         return found
 
+    async def roll_back(self, room: Room, state: Sequence[Event], start: int) -> list[Event]:
+        """The same state before the event at `start`: each state event stores what it replaced."""
+        settled = [event for event in state if event.position < start]
+        places = [
+            (room.key, event.replaces)
+            for event in state
+            if event.position >= start and event.replaces
+        ]
+        while places:
+            older = await store.events_at_places(self._memory.reader(), places)
+            settled += [event for event in older if event.position < start]
+            places = [
+                (room.key, event.replaces)
+                for event in older
+                if event.position >= start and event.replaces
+            ]
+        return settled
+
+    async def joined_ids(self, room: Room) -> list[UserId]:
+        """Everybody who is joined now."""
+        return await store.member_ids(self._memory.reader(), room.key, "join", MEMBERS_MAX)
+
+    async def joined_somewhere(self, keys: Sequence[int], users: Iterable[str]) -> set[UserId]:
+        """Those of the people who are joined to at least one of these rooms now."""
+        return await store.joined_somewhere(self._memory.reader(), keys, list(users))
+
+    async def counts(self, rooms: Sequence[Room]) -> dict[Room, tuple[int, int]]:
+        """How many are joined and invited, for each room."""
+        by_key = await store.counts_of_rooms(self._memory.reader(), [r.key for r in rooms])
+        return {room: by_key[room.key] for room in rooms}
+
+    async def heroes(
+        self, rooms: Sequence[Room], but: UserId, limit: int
+    ) -> dict[Room, list[UserId]]:
+        """The first members of each room beside one person."""
+        by_key = await store.heroes_of_rooms(
+            self._memory.reader(), [r.key for r in rooms], but, limit
+        )
+        return {room: by_key[room.key] for room in rooms}
+
+    async def entries_that_concern_devices(self, span: Span) -> list[Entry]:
+        """Device notes, member events and the beginning of encryption within a span, in order."""
+        held = self._memory.tail(span.room.stream).since(span.room.key, span.after, span.up_to)
+        if held is not None:
+            return [entry for entry in held if not isinstance(entry, Event) or _of_devices(entry)]
+        reader = self._memory.reader()
+        events: list[Entry] = [
+            event
+            for event in await store.state_between(reader, span.room.key, span.after, span.up_to)
+            if _of_devices(event)
+        ]
+        notes = await store.notes_between(reader, span.room.key, span.after, span.up_to)
+        return sorted([*events, *notes], key=lambda entry: entry.position)
+
+    async def pointers(self, reader: Reader, user_id: UserId) -> list[Pointer]:
+        """All of a person's memberships, as their own stream has them."""
+        return await store.pointers_of(reader, user_id)
+
+    async def stripped_state(self, room: Room, user_id: UserId) -> list[Event]:
+        """What an invited or knocking person is told of a room."""
+        reader = self._memory.reader()
+        events = await store.current_state_of_types(reader, room.key, STRIPPED_STATE)
+        mine = await store.current_state_event(reader, room.key, "m.room.member", user_id)
+        if mine is not None:
+            events += await store.current_members(reader, room.key, [mine.sender])
+            if mine.sender != user_id:
+                events.append(mine)
+        return events
+
     async def dress(self, events_by_room: Sequence[tuple[Room, Sequence[Event]]]) -> None:
         """Adds what lies in other rows: the content that was replaced, the redaction."""
         places: set[tuple[int, int]] = set()
@@ -185,6 +257,10 @@ class History:
                 redaction = found.get((room.key, event.redacted_by))
                 if redaction is not None:
                     event.because = redaction.base + room_field(room.room_id) + b"}"
+
+
+def _of_devices(event: Event) -> bool:
+    return event.type in ("m.room.member", "m.room.encryption") and event.state_key is not None
 
 
 def _position(event: Event) -> int:

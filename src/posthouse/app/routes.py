@@ -1,0 +1,20 @@
+"""All endpoints of the server: the one list that routes, tests and documents are made from."""
+
+import posthouse.accounts.endpoints
+import posthouse.app.endpoints
+import posthouse.devices.endpoints
+import posthouse.media.endpoints
+import posthouse.sync.endpoints
+from posthouse.http import Handler, collect
+
+
+def handlers() -> list[Handler]:
+    """The handlers of every domain, each with its routes attached."""
+    packages = (
+        posthouse.app.endpoints,
+        posthouse.accounts.endpoints,
+        posthouse.devices.endpoints,
+        posthouse.media.endpoints,
+        posthouse.sync.endpoints,
+    )
+    return [handler for package in packages for handler in collect(package)]

@@ -1,0 +1,1 @@
+"""The media routes, one module per operation of the specification."""

@@ -1,0 +1,48 @@
+"""Rooms: who is in them, what was said, who may see it.
+
+Owns the log of each room, its state, the pointers to memberships, and typing. What others rely on:
+
+(1) The room's log is the truth about memberships; a pointer is a copy (`projector`).
+(2) A room's history is linear: its log order is its truth.
+(3) Who may see what is `Sight`, and nobody else decides it.
+(4) Rows may change, positions may not.
+"""
+
+from posthouse.rooms.checking import RoomCheck
+from posthouse.rooms.creation import StateGiven, Wish
+from posthouse.rooms.followers import Departures, DeviceNotes, ProfileCopies
+from posthouse.rooms.memory import RoomMemory
+from posthouse.rooms.model import DeviceNote, Entry, Event, Pointer, StateEvent
+from posthouse.rooms.projector import MembershipProjector
+from posthouse.rooms.reading import Reading, Sight, Span
+from posthouse.rooms.room import Room
+from posthouse.rooms.service import Rooms
+from posthouse.rooms.settings import RoomSettings
+from posthouse.rooms.typing import TypingNotices
+from posthouse.rooms.wire import render, render_stripped, room_field
+
+__all__ = [
+    "Departures",
+    "DeviceNote",
+    "DeviceNotes",
+    "Entry",
+    "Event",
+    "MembershipProjector",
+    "Pointer",
+    "ProfileCopies",
+    "Reading",
+    "Room",
+    "RoomCheck",
+    "RoomMemory",
+    "RoomSettings",
+    "Rooms",
+    "Sight",
+    "Span",
+    "StateEvent",
+    "StateGiven",
+    "TypingNotices",
+    "Wish",
+    "render",
+    "render_stripped",
+    "room_field",
+]

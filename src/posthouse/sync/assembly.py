@@ -1,0 +1,487 @@
+"""Building one answer of `/v3/sync` from storage: first syncs, gaps, comings and goings.
+
+The live path (`fragments`) answers most polls without coming here. Everything is read for one cut,
+in a number of statements that doesn't grow with the number of rooms.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+
+from posthouse.accounts import GLOBAL_DATA, AccountDatum, Accounts, Filter, includes_room, matches
+from posthouse.devices import Devices, ToDevice
+from posthouse.http import Caller
+from posthouse.matrix import RoomId, UserId
+from posthouse.rooms import (
+    Event,
+    Pointer,
+    Reading,
+    Room,
+    RoomMemory,
+    Sight,
+    Span,
+    TypingNotices,
+    render,
+    render_stripped,
+)
+from posthouse.streams import RoomToken, StreamMap, SyncToken, UserStreams
+from posthouse.sync.cut import Cut
+from posthouse.sync.device_lists import DeviceListReader, DeviceLists, Stretch
+from posthouse.sync.fragments import shows
+from posthouse.sync.home import Home
+
+TIMELINE_LIMIT_DEFAULT: Final = 20
+TIMELINE_LIMIT_MAX: Final = 500
+TO_DEVICE_MAX: Final = 100
+HEROES: Final = 5
+_WIDER: Final = 5
+"""How many times the limit is read where a filter will take some away."""
+
+
+@dataclass(slots=True)
+class Section:
+    """One room of the answer while it is put together."""
+
+    room: Room
+    span: Span
+    membership: str
+    before: str
+    """The own membership where the client's token stands; `leave` where it has none."""
+    is_whole: bool
+    """Whether the client knows nothing of the room yet, or asked for everything."""
+    sight: Sight | None
+    timeline: list[Event] = field(default_factory=list)
+    limited: bool = False
+    state: list[Event] = field(default_factory=list)
+    summary: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def start(self) -> int:
+        """The position where the timeline begins."""
+        return self.timeline[0].position if self.timeline else self.span.up_to + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent, and whether it tells anything."""
+
+    body: bytes
+    has_news: bool
+    carries_to_device: bool
+
+
+class Assembler:
+    """Reads and puts together."""
+
+    def __init__(
+        self,
+        *,
+        memory: RoomMemory,
+        reading: Reading,
+        typing: TypingNotices,
+        accounts: Accounts,
+        devices: Devices,
+        to_device: ToDevice,
+        device_lists: DeviceListReader,
+        user_streams: UserStreams,
+        rooms: StreamMap,
+    ) -> None:
+        self._memory = memory
+        self._reading = reading
+        self._typing = typing
+        self._accounts = accounts
+        self._devices = devices
+        self._to_device = to_device
+        self._device_lists = device_lists
+        self._user_streams = user_streams
+        self._rooms = rooms
+
+    async def assemble(
+        self,
+        home: Home,
+        caller: Caller,
+        since: SyncToken | None,
+        start: SyncToken,
+        cut: Cut,
+        wanted: Filter,
+        *,
+        full_state: bool,
+        state_after: bytes | None,
+        now_ms: int,
+    ) -> Answer:
+        """`start` is `since`, or the token of nothing for a first sync."""
+        pointers = {
+            pointer.room_id: pointer
+            for pointer in await self._pointers(home, since, cut, full_state=full_state)
+        }
+        sections, invites = await self._choose(
+            home, caller.user_id, since, cut, wanted, pointers, full_state=full_state
+        )
+        await self._fill_timelines(sections, wanted)
+        await self._fill_state(sections, caller.user_id, wanted, state_after)
+        if wanted.room.state.lazy_load_members:
+            await self._fill_summaries(sections, caller.user_id, is_first=since is None)
+        lists = await self._lists(home, caller.user_id, since, cut, sections)
+        data = await self._accounts.account_data_since(caller.user_id, start.user, cut.user)
+        messages, reached = await self._to_device.to_device_since(
+            caller.user_id, caller.device_id, start.to_device, cut.user, TO_DEVICE_MAX
+        )
+        counts = await self._devices.key_counts(caller.user_id, caller.device_id)
+        token = cut.token(start, to_device=reached)
+        parts = [b'{"next_batch":"%s"' % token.encode().encode()]
+        rooms = self._render_rooms(
+            home, caller, start, cut, wanted, sections, data, state_after, now_ms
+        )
+        invited = [
+            await self._render_invite(room, caller.user_id, membership)
+            for room, membership in invites
+        ]
+        for membership, key in (("invite", "invite"), ("knock", "knock")):
+            texts = [text for kind, text in invited if kind == membership]
+            if texts:
+                rooms[key] = texts
+        if rooms:
+            parts.append(
+                b',"rooms":{%s}'
+                % b",".join(b'"%s":{%s}' % (k.encode(), b",".join(v)) for k, v in rooms.items())
+            )
+        global_data = [
+            _account_datum(datum)
+            for datum in data
+            if datum.room_id == GLOBAL_DATA
+            and matches(wanted.account_data, event_type=datum.type, sender=caller.user_id)
+        ]
+        if global_data:
+            parts.append(b',"account_data":{"events":[%s]}' % b",".join(global_data))
+        if messages:
+            parts.append(b',"to_device":{"events":[%s]}' % b",".join(messages))
+        if lists.changed or lists.left:
+            parts.append(
+                b',"device_lists":'
+                + orjson.dumps({"changed": sorted(lists.changed), "left": sorted(lists.left)})
+            )
+        has_news = len(parts) > 1
+        parts += (b",", counts.fragment, b"}")
+        return Answer(b"".join(parts), has_news, bool(messages))
+
+    # -- which rooms ---------------------------------------------------------------------------
+
+    async def _pointers(
+        self, home: Home, since: SyncToken | None, cut: Cut, *, full_state: bool
+    ) -> Sequence[Pointer]:
+        if since is not None and not full_state and home.user_position <= since.user:
+            return ()
+        return await self._reading.pointers(self._user_streams.reader(), home.user_id)
+
+    async def _choose(
+        self,
+        home: Home,
+        user_id: UserId,
+        since: SyncToken | None,
+        cut: Cut,
+        wanted: Filter,
+        pointers: Mapping[RoomId, Pointer],
+        *,
+        full_state: bool,
+    ) -> tuple[list[Section], list[tuple[Room, str]]]:
+        """The rooms that the answer tells of, and the invites and knocks among them."""
+        moved: list[RoomId] = []
+        for pointer in pointers.values():
+            if since is None or full_state or pointer.position > since.user:
+                if since is None and not _worth_a_first_look(pointer, wanted):
+                    continue
+                if includes_room(wanted.room, pointer.room_id):
+                    moved.append(pointer.room_id)
+        rooms = await self._memory.get_many(moved)
+        sights = await self._reading.sights(list(rooms.values()), user_id) if rooms else {}
+        sections: list[Section] = []
+        invites: list[tuple[Room, str]] = []
+        for room, sight in sights.items():
+            index = self._rooms.index_of(room.stream)
+            after, up_to = since.rooms[index] if since else 0, cut.rooms[index]
+            now = sight.membership_at(up_to)
+            before = sight.membership_at(after) if since else "leave"
+            changed = since is None or any(after < at <= up_to for at, _ in sight.memberships)
+            if now in ("invite", "knock"):
+                if changed or full_state:
+                    invites.append((room, now))
+                continue
+            if now in ("leave", "ban") and (
+                pointers[room.room_id].forgotten or not (changed or full_state)
+            ):
+                continue
+            is_whole = before != "join" or (full_state and now == "join")
+            if now == "join" and not is_whole and room.position <= after:
+                continue
+            span = Span(room, after if before == "join" and now != "join" else 0, up_to)
+            if now == "join" and before == "join":
+                span = Span(room, after, up_to)
+            sections.append(Section(room, span, now, before, is_whole, sight))
+        if since is not None:
+            chosen = {section.room for section in sections}
+            for room in home.changed_since(since.rooms, self._rooms.count):
+                if room in chosen or room in sights or not includes_room(wanted.room, room.room_id):
+                    continue
+                index = self._rooms.index_of(room.stream)
+                after, up_to = since.rooms[index], cut.rooms[index]
+                if up_to > after:
+                    sections.append(
+                        Section(room, Span(room, after, up_to), "join", "join", False, None)
+                    )
+        return sections, invites
+
+    # -- timelines and state -------------------------------------------------------------------
+
+    async def _fill_timelines(self, sections: Sequence[Section], wanted: Filter) -> None:
+        limit = wanted.room.timeline.limit
+        limit = TIMELINE_LIMIT_DEFAULT if limit is None else min(limit, TIMELINE_LIMIT_MAX)
+        is_filtered = wanted.room.timeline.types is not None or any(
+            part is not None
+            for part in (
+                wanted.room.timeline.not_types,
+                wanted.room.timeline.senders,
+                wanted.room.timeline.not_senders,
+                wanted.room.timeline.contains_url,
+            )
+        )
+        width = limit * _WIDER if is_filtered else limit
+        found = await self._reading.timelines([s.span for s in sections], width + 1)
+        for section in sections:
+            events = found[section.room]
+            more = len(events) > width
+            events = [event for event in events[-width:] if _seen(section, event)] if width else []
+            shown = [event for event in events if shows(wanted.room, event)]
+            section.limited = more or len(shown) > limit
+            section.timeline = shown[-limit:] if limit else []
+
+    async def _fill_state(
+        self,
+        sections: Sequence[Section],
+        user_id: UserId,
+        wanted: Filter,
+        state_after: bytes | None,
+    ) -> None:
+        lazy = wanted.room.state.lazy_load_members
+        whole = {s.room: _end_of(s) for s in sections if s.is_whole}
+        states = await self._reading.states(whole, members=not lazy) if whole else {}
+        places: dict[Room, int] = {}
+        wanted_members: dict[Room, set[str]] = {}
+        for section in sections:
+            room, end = section.room, _end_of(section)
+            before = end if state_after is not None else min(section.start - 1, end)
+            if section.is_whole:
+                section.state = states[room]
+                if state_after is None:
+                    section.state = await self._reading.roll_back(
+                        room, section.state, section.start
+                    )
+            elif section.limited or (state_after is not None):
+                section.state = await self._reading.state_between(
+                    Span(room, section.span.after, before)
+                )
+            if lazy:
+                people = {event.sender for event in section.timeline}
+                if section.is_whole:
+                    people.add(user_id)
+                told = {e.state_key for e in section.state if e.type == "m.room.member"}
+                wanted_members[room] = {p for p in people if p not in told}
+                places[room] = before
+        if lazy and any(wanted_members.values()):
+            members = await self._reading.members_at(wanted_members, places)
+            for section in sections:
+                section.state = [*section.state, *members[section.room]]
+        for section in sections:
+            section.state = [
+                event
+                for event in section.state
+                if matches(wanted.room.state, event_type=event.type, sender=event.sender)
+            ]
+
+    async def _fill_summaries(
+        self, sections: Sequence[Section], user_id: UserId, *, is_first: bool
+    ) -> None:
+        """Counts, and who is in a room without a name, where that may have changed."""
+        told = [
+            section
+            for section in sections
+            if section.membership == "join"
+            and (
+                section.is_whole
+                or section.limited
+                or any(event.type == "m.room.member" for event in section.timeline)
+            )
+        ]
+        if not told:
+            return
+        rooms = [section.room for section in told]
+        counts = await self._reading.counts(rooms)
+        nameless = [
+            section.room
+            for section in told
+            if not any(
+                event.type in ("m.room.name", "m.room.canonical_alias")
+                for event in (*section.state, *section.timeline)
+            )
+        ]
+        heroes = await self._reading.heroes(nameless, user_id, HEROES) if nameless else {}
+        for section in told:
+            joined, invited = counts[section.room]
+            section.summary = {
+                "m.joined_member_count": joined,
+                "m.invited_member_count": invited,
+            }
+            if section.room in heroes:
+                section.summary["m.heroes"] = heroes[section.room]
+
+    async def _lists(
+        self,
+        home: Home,
+        user_id: UserId,
+        since: SyncToken | None,
+        cut: Cut,
+        sections: Sequence[Section],
+    ) -> DeviceLists:
+        """A first sync tells nothing: the client asks for whom it needs."""
+        if since is None:
+            return DeviceLists()
+        stretches = []
+        for section in sections:
+            index = self._rooms.index_of(section.room.stream)
+            span = Span(section.room, since.rooms[index], cut.rooms[index])
+            stretches.append(Stretch(span, section.before == "join", section.membership == "join"))
+        lists = await self._device_lists.between(user_id, stretches, home.rooms)
+        lists.changed |= await self._devices.own_device_changes(user_id, since.user, cut.user)
+        lists.left -= lists.changed
+        return lists
+
+    # -- as text -------------------------------------------------------------------------------
+
+    def _render_rooms(
+        self,
+        home: Home,
+        caller: Caller,
+        start: SyncToken,
+        cut: Cut,
+        wanted: Filter,
+        sections: Sequence[Section],
+        data: Sequence[AccountDatum],
+        state_after: bytes | None,
+        now_ms: int,
+    ) -> dict[str, list[bytes]]:
+        data_of: dict[RoomId, list[bytes]] = {}
+        for datum in data:
+            if datum.room_id != GLOBAL_DATA and matches(
+                wanted.room.account_data, event_type=datum.type, sender=caller.user_id
+            ):
+                data_of.setdefault(datum.room_id, []).append(_account_datum(datum))
+        texts: dict[str, list[bytes]] = {}
+        told: set[RoomId] = set()
+        for section in sections:
+            room_id = section.room.room_id
+            told.add(room_id)
+            text = self._render_section(section, caller, start, state_after, now_ms)
+            if section.membership == "join":
+                text += self.extras(room_id, start, wanted, data_of.get(room_id))
+                texts.setdefault("join", []).append(text + b"}")
+            else:
+                if room_id in data_of:
+                    text += b',"account_data":{"events":[%s]}' % b",".join(data_of[room_id])
+                texts.setdefault("leave", []).append(text + b"}")
+        # Rooms in which nothing was written, but somebody types or the person kept a note.
+        for room_id in home.rooms:
+            if room_id in told or not includes_room(wanted.room, room_id):
+                continue
+            extras = self.extras(room_id, start, wanted, data_of.get(room_id))
+            if extras:
+                texts.setdefault("join", []).append(
+                    orjson.dumps(room_id) + b":{" + extras[1:] + b"}"
+                )
+        return texts
+
+    def extras(
+        self,
+        room_id: RoomId,
+        start: SyncToken,
+        wanted: Filter,
+        data: Sequence[bytes] | None,
+    ) -> bytes:
+        """A joined room's typing list and account data, each with a comma before it."""
+        text = b""
+        if self._typing.serial_of(room_id) > start.serial and matches(
+            wanted.room.ephemeral, event_type="m.typing", sender=""
+        ):
+            content = orjson.dumps({"user_ids": self._typing.typists(room_id)})
+            text = b',"ephemeral":{"events":[{"content":%s,"type":"m.typing"}]}' % content
+        if data:
+            text += b',"account_data":{"events":[%s]}' % b",".join(data)
+        return text
+
+    def _render_section(
+        self,
+        section: Section,
+        caller: Caller,
+        start: SyncToken,
+        state_after: bytes | None,
+        now_ms: int,
+    ) -> bytes:
+        device = (caller.user_id, caller.device_id)
+        timeline = b",".join(
+            render(
+                event,
+                now_ms=now_ms,
+                device=device,
+                membership=section.sight.membership_at(event.position) if section.sight else "join",
+            )
+            for event in section.timeline
+        )
+        previous = RoomToken(start.generation, section.start - 1).encode()
+        text = (
+            b'%s:{"timeline":{"events":[%s],"limited":%s,"prev_batch":"%s"},"%s":{"events":[%s]}'
+            % (
+                orjson.dumps(section.room.room_id),
+                timeline,
+                b"true" if section.limited else b"false",
+                previous.encode(),
+                state_after or b"state",
+                b",".join(render(event, now_ms=now_ms) for event in section.state),
+            )
+        )
+        if section.summary:
+            text += b',"summary":' + orjson.dumps(section.summary)
+        return text
+
+    async def _render_invite(
+        self, room: Room, user_id: UserId, membership: str
+    ) -> tuple[str, bytes]:
+        events = await self._reading.stripped_state(room, user_id)
+        key = b"invite_state" if membership == "invite" else b"knock_state"
+        return membership, b'%s:{"%s":{"events":[%s]}}' % (
+            orjson.dumps(room.room_id),
+            key,
+            b",".join(render_stripped(event) for event in events),
+        )
+
+
+def _worth_a_first_look(pointer: Pointer, wanted: Filter) -> bool:
+    """Rooms that were left are told of in a first sync only when they are asked for."""
+    if pointer.membership in ("leave", "ban"):
+        return wanted.room.include_leave and not pointer.forgotten
+    return True
+
+
+def _seen(section: Section, event: Event) -> bool:
+    return section.sight is None or section.sight.sees(event.position)
+
+
+def _end_of(section: Section) -> int:
+    """Where the person's knowledge of the room ends."""
+    if section.membership == "join" or section.sight is None:
+        return section.span.up_to
+    left = section.sight.left_at()
+    return section.span.up_to if left is None else min(left, section.span.up_to)
+
+
+def _account_datum(datum: AccountDatum) -> bytes:
+    return b'{"content":%s,"type":%s}' % (datum.content, orjson.dumps(datum.type))

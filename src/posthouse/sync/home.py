@@ -1,0 +1,122 @@
+"""People who are online: which rooms they are in, what changed there, who of them waits.
+
+A home lives as long as its person has asked for something lately. It holds references to the
+rooms' own objects, so a room's position is one number for all its members.
+
+(1) `dirty` names every joined room with an entry after `floor`, the newest last: an incremental
+    sync from the floor or later looks at what changed, an older one compares every room. It holds
+    a room once, so it is never longer than the room list.
+(2) Memberships come from the person's own stream, in its order: a room is added or taken away
+    when its pointer is announced, and `user_position` moves with it.
+(3) A bell that rings twice before it was answered counts once.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from posthouse.matrix import RoomId, UserId
+from posthouse.rooms import Pointer, Room
+
+if TYPE_CHECKING:
+    from posthouse.sync.waiting import Waiter
+
+
+class Home:
+    """One person online."""
+
+    __slots__ = (
+        "_ring",
+        "dirty",
+        "floor",
+        "is_ringing",
+        "loaded",
+        "rooms",
+        "seen_s",
+        "stale",
+        "to_device_position",
+        "user_id",
+        "user_position",
+        "waiters",
+    )
+
+    def __init__(self, user_id: UserId, ring: Callable[["Home"], None]) -> None:
+        self.user_id = user_id
+        self._ring = ring
+        self.rooms: dict[RoomId, tuple[Room, int]] = {}
+        """Joined rooms, each with the position of the own membership there."""
+        self.user_position = 0
+        """The newest entry of the person's log that isn't a to-device message."""
+        self.to_device_position = 0
+        self.dirty: dict[Room, None] = {}
+        self.floor: tuple[int, ...] = ()
+        self.waiters: list[Waiter] = []
+        self.is_ringing = False
+        self.loaded = False
+        self.stale = False
+        """Memberships have changed since they were read: read again before they are used."""
+        self.seen_s = 0.0
+
+    # -- what rooms tell (rooms.Watcher) -------------------------------------------------------
+
+    def room_changed(self, room: Room) -> None:
+        dirty = self.dirty
+        dirty.pop(room, None)
+        dirty[room] = None
+        if self.waiters:
+            self._ring(self)
+
+    def somebody_types(self) -> None:
+        if self.waiters:
+            self._ring(self)
+
+    # -- what changed --------------------------------------------------------------------------
+
+    def changed_since(self, positions: tuple[int, ...], index_base: int) -> list[Room]:
+        """The joined rooms with entries after these positions, invariant 1.
+
+        `index_base` is what a room's stream number is above its place in the vector.
+        """
+        if self.knows_since(positions):
+            changed: list[Room] = []
+            for room in reversed(self.dirty):
+                if room.position > positions[room.stream - index_base]:
+                    changed.append(room)
+                elif len(positions) == 1:
+                    break  # one stream: what stands before is older still
+            return changed
+        return [
+            room
+            for room, _ in self.rooms.values()
+            if room.position > positions[room.stream - index_base]
+        ]
+
+    def knows_since(self, positions: tuple[int, ...]) -> bool:
+        return all(p >= f for p, f in zip(positions, self.floor, strict=True))
+
+    # -- memberships ---------------------------------------------------------------------------
+
+    def settle(self, joined: Iterable[tuple[Pointer, Room]], heads: tuple[int, ...]) -> None:
+        """The memberships as they were just read."""
+        before = {room for room, _ in self.rooms.values()}
+        self.rooms = {p.room_id: (room, p.room_position) for p, room in joined}
+        after = {room for room, _ in self.rooms.values()}
+        for room in before - after:
+            room.watchers.discard(self)
+            self.dirty.pop(room, None)
+        for room in after:
+            room.watchers.add(self)
+        if not self.loaded:
+            self.floor = heads
+            self.loaded = True
+        else:
+            for room in after - before:
+                self.dirty[room] = None
+        self.stale = False
+
+    def leave_rooms(self) -> None:
+        """Nobody is here any more."""
+        for room, _ in self.rooms.values():
+            room.watchers.discard(self)
+        self.rooms.clear()
+        self.dirty.clear()
+        self.loaded = False

@@ -1,0 +1,4 @@
+CREATE TABLE stamps (
+    name TEXT PRIMARY KEY,
+    sold BIGINT NOT NULL
+);
