@@ -2,10 +2,12 @@
 
 import pytest
 
+from posthouse.devices import ForgetSignedOut
 from posthouse.devices.errors import KeyTooLarge, NotYourDevice, SignedOut
 from posthouse.devices.model import Usage
 from posthouse.matrix import BadJson, DeviceId, Refusal, UserId
-from tests.devices.office import SERVER, Office
+from posthouse.streams import EntryKind
+from tests.devices.office import SERVER, Office, one_time_keys
 
 
 async def test_what_a_device_uploads_is_what_others_get(office: Office) -> None:
@@ -76,6 +78,7 @@ async def test_a_signed_out_device_vanishes_at_once(office: Office) -> None:
     ada, boris = await office.phone("ada"), await office.phone("boris")
     await ada.publishes()
     assert (await boris.asks_for(ada.user_id))["device_keys"][ada.user_id]
+    office.forgetting.close()
 
     await ada.signs_out()
 
@@ -99,17 +102,24 @@ async def test_a_sign_out_tells_others_and_leaves_nothing_for_the_next_session(
 
 async def test_a_late_sign_out_spares_the_session_that_came_after_it(office: Office) -> None:
     """Invariant 4: what a sign-out takes away is what was there before it."""
-    ada = await office.phone("ada")
-    await ada.publishes()
+    ada, boris = await office.phone("ada"), await office.phone("boris")
+    await ada.uploads(device_keys=ada.device_keys(), one_time_keys=one_time_keys("old"))
+    await boris.sends({ada.user_id: {"*": {"for": "the old session"}}})
+    office.forgetting.close()
     await ada.signs_out()
-    await office.settles()
-    signed_out = next(e for e in office.heard if e.kind.name == "SIGNED_OUT")
+    signed_out = next(e for e in office.heard if e.kind is EntryKind.SIGNED_OUT)
 
     again = await office.signs_in(ada.user_id, ada.device_id)
-    await again.publishes()
-    await office.devices.forget_device(ada.user_id, ada.device_id, before=signed_out.position)
+    await again.uploads(
+        device_keys=ada.device_keys(algorithms=["new"]), one_time_keys=one_time_keys("new")
+    )
+    await boris.sends({ada.user_id: {"*": {"for": "the new session"}}})
+    await ForgetSignedOut(office.devices).handle([signed_out])
 
-    assert (await again.asks_for(ada.user_id))["device_keys"][ada.user_id]["PHONE"]
+    found = (await boris.asks_for(ada.user_id))["device_keys"][ada.user_id]["PHONE"]
+    assert found["algorithms"] == ["new"]
+    assert [await boris.claims_one(again) for _ in range(2)] == ["signed_curve25519:new", None]
+    assert await again.received() == [{"for": "the new session"}]
 
 
 async def test_a_device_that_was_signed_out_meanwhile_stores_nothing(office: Office) -> None:

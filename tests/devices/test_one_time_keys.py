@@ -136,14 +136,26 @@ async def test_one_claim_serves_people_of_several_streams(office: Office) -> Non
 
 
 async def test_keys_of_a_signed_out_device_are_not_given(office: Office) -> None:
+    """Invariant 4, before anything was forgotten."""
+    ada, boris = await office.phone("ada"), await office.phone("boris")
+    await ada.uploads(one_time_keys=one_time_keys("a"), fallback_keys=fallback("f"))
+    office.forgetting.close()
+
+    await ada.signs_out()
+
+    assert await boris.claims_one(ada) is None
+    again = await office.signs_in(ada.user_id, ada.device_id)
+    assert (await counts(again)).one_time == {"signed_curve25519": 1}, "it was forgotten already"
+
+
+async def test_a_new_session_starts_without_keys(office: Office) -> None:
     ada, boris = await office.phone("ada"), await office.phone("boris")
     await ada.uploads(one_time_keys=one_time_keys("a"), fallback_keys=fallback("f"))
 
     await ada.signs_out()
-    assert await boris.claims_one(ada) is None
-
     await office.settles()
     again = await office.signs_in(ada.user_id, ada.device_id)
+
     assert await boris.claims_one(again) is None
 
 
