@@ -267,9 +267,9 @@ class Assembler:
         found = await self._reading.timelines([s.span for s in sections], width + 1)
         for section in sections:
             if section.is_mere_notice:
-                section.timeline = [
-                    event for event in found[section.room] if _is_own_membership(event, user_id)
-                ][-1:]
+                room, up_to = section.room, section.span.up_to
+                own = await self._reading.members_at({room: [user_id]}, {room: up_to})
+                section.timeline = own[room]
                 continue
             events = found[section.room]
             more = len(events) > width
@@ -497,10 +497,6 @@ def _worth_a_first_look(pointer: Pointer, wanted: Filter) -> bool:
 
 def _seen(section: Section, event: Event) -> bool:
     return section.sight is None or section.sight.sees(event.position)
-
-
-def _is_own_membership(event: Event, user_id: UserId) -> bool:
-    return event.type == "m.room.member" and event.state_key == user_id
 
 
 def _end_of(section: Section) -> int:
