@@ -12,6 +12,7 @@ and invitations to register (global). What others rely on:
 
 from posthouse.accounts.confirmation import AuthData, UserIdentifier
 from posthouse.accounts.errors import AuthenticationNeeded
+from posthouse.accounts.filter_shelf import parse_history_filter
 from posthouse.accounts.filters import (
     EVERYTHING,
     EventFilter,
@@ -54,4 +55,5 @@ __all__ = [
     "includes_room",
     "matches",
     "open_accounts",
+    "parse_history_filter",
 ]

@@ -2,16 +2,18 @@
 
 import base64
 import hashlib
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from posthouse.accounts import rules, store
 from posthouse.accounts.errors import FilterNotFound, NotYours, TooMuchStored
-from posthouse.accounts.filters import Filter
+from posthouse.accounts.filters import Filter, RoomEventFilter
 from posthouse.accounts.settings import AccountSettings
 from posthouse.matrix import BadJson, UserId, encode_parsed, parse_json_object
 from posthouse.streams import UserStreams, Write
+
+F = TypeVar("F", Filter, RoomEventFilter)
 
 _CACHED_MAX: Final = 10_000
 _CACHED_LENGTH_MAX: Final = 2_048
@@ -79,7 +81,16 @@ class FilterShelf:
 
 def parse_filter(definition: bytes) -> Filter:
     """The filter that the JSON says; raises BadJson naming the wrong field."""
+    return _parse(definition, Filter)
+
+
+def parse_history_filter(text: str) -> RoomEventFilter:
+    """The filter that a request for history carries; raises BadJson naming the wrong field."""
+    return _parse(text.encode("utf-8", "surrogatepass"), RoomEventFilter)
+
+
+def _parse(definition: bytes, kind: type[F]) -> F:
     try:
-        return msgspec.convert(parse_json_object(definition, allow_floats=True), Filter)
+        return msgspec.convert(parse_json_object(definition, allow_floats=True), kind)
     except msgspec.ValidationError as error:
         raise BadJson(f"Not a filter: {error}") from None

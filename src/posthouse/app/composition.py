@@ -27,6 +27,7 @@ from posthouse.rooms import (
     Reading,
     RoomMemory,
     Rooms,
+    RoomViews,
     TransactionIndex,
     TypingNotices,
 )
@@ -46,6 +47,7 @@ class Services:
     memory: RoomMemory
     room_streams: RoomStreams
     rooms: Rooms
+    views: RoomViews
     reading: Reading
     typing: TypingNotices
     sync: Sync
@@ -69,6 +71,7 @@ class Services:
             Media: self.media,
             RoomMemory: self.memory,
             Rooms: self.rooms,
+            RoomViews: self.views,
             Reading: self.reading,
             TypingNotices: self.typing,
             Sync: self.sync,
@@ -163,6 +166,14 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
                 memory=memory,
                 room_streams=room_streams,
                 rooms=rooms,
+                views=RoomViews(
+                    facts=here.facts,
+                    memory=memory,
+                    reading=reading,
+                    room_streams=room_streams,
+                    user_streams=here.user_streams,
+                    clock=here.clock,
+                ),
                 reading=reading,
                 typing=typing,
                 sync=sync,

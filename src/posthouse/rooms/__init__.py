@@ -20,6 +20,7 @@ from posthouse.rooms.service import Rooms
 from posthouse.rooms.settings import RoomSettings
 from posthouse.rooms.transaction_index import TransactionIndex
 from posthouse.rooms.typing import TypingNotices
+from posthouse.rooms.views import RoomViews
 from posthouse.rooms.wire import render, render_stripped, room_field
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "RoomCheck",
     "RoomMemory",
     "RoomSettings",
+    "RoomViews",
     "Rooms",
     "Sight",
     "Span",

@@ -11,7 +11,16 @@ from typing import Final
 
 import orjson
 
-from posthouse.matrix import STRIPPED_STATE, Range, UserId, may_see, visible_ranges
+from posthouse.matrix import (
+    STRIPPED_STATE,
+    EventId,
+    HistoryVisibility,
+    Range,
+    RoomId,
+    UserId,
+    may_see,
+    visible_ranges,
+)
 from posthouse.rooms import store
 from posthouse.rooms.memory import RoomMemory
 from posthouse.rooms.model import Entry, Event, Pointer
@@ -38,6 +47,8 @@ class Sight:
 
     ranges: Sequence[Range]
     memberships: Sequence[tuple[int, str]]
+    visibilities: Sequence[tuple[int, str]] = ()
+    """How the room's history visibility changed."""
 
     def sees(self, position: int) -> bool:
         return may_see(self.ranges, position)
@@ -46,6 +57,15 @@ class Sight:
         """The own membership after the event at a position; `leave` before the first."""
         at = bisect_right(self.memberships, position, key=lambda change: change[0])
         return self.memberships[at - 1][1] if at else "leave"
+
+    def visibility_at(self, position: int) -> HistoryVisibility:
+        """The room's history visibility after the event at a position."""
+        at = bisect_right(self.visibilities, position, key=lambda change: change[0])
+        return HistoryVisibility.of(self.visibilities[at - 1][1] if at else None)
+
+    def of_a_stranger(self) -> "Sight":
+        """What is seen by who was never there: what the whole world may read."""
+        return Sight(visible_ranges(self.visibilities, ()), (), self.visibilities)
 
     @property
     def ever_member(self) -> bool:
@@ -122,7 +142,9 @@ class Reading:
                 visibility[key].append((position, value if isinstance(value, str) else ""))
         return {
             room: Sight(
-                visible_ranges(visibility[room.key], memberships[room.key]), memberships[room.key]
+                visible_ranges(visibility[room.key], memberships[room.key]),
+                memberships[room.key],
+                visibility[room.key],
             )
             for room in rooms
         }
@@ -177,6 +199,33 @@ class Reading:
                 event = older
             found[room].append(event)
         return found
+
+    async def all_members(self, room: Room, place: int) -> list[Event]:
+        """The member events of everybody who was ever in a room, as they stood at a position."""
+        reader = self._memory.reader()
+        members = await store.all_members(reader, room.key)
+        if any(event.position > place for event in members):
+            return await store.all_members_at(reader, room.key, place)
+        return members
+
+    async def state_event(self, room: Room, type_: str, state_key: str, place: int) -> Event | None:
+        """One key of the state, as it stood at a position."""
+        return await store.state_key_at(self._memory.reader(), room.key, type_, state_key, place)
+
+    async def event(self, room: Room, event_id: EventId) -> Event | None:
+        """An event of this room by its id, whoever may see it."""
+        return await store.event_by_id(self._memory.reader(), room.key, event_id)
+
+    async def stretch(self, span: Span, limit: int, *, backwards: bool) -> list[Event]:
+        """The first `limit` events of a span, from its newest or from its oldest on."""
+        read = store.events_backwards if backwards else store.events_forwards
+        return await read(
+            self._memory.reader(), span.room.key, after=span.after, up_to=span.up_to, limit=limit
+        )
+
+    async def pointer(self, reader: Reader, user_id: UserId, room_id: RoomId) -> Pointer | None:
+        """A person's membership of one room, as their own stream has it."""
+        return await store.pointer_of(reader, user_id, room_id)
 
     async def roll_back(self, room: Room, state: Sequence[Event], start: int) -> list[Event]:
         """The same state before the event at `start`: each state event stores what it replaced."""

@@ -331,19 +331,10 @@ class Rooms:
     async def _redaction_target(self, room: Room, event_id: object) -> Event:
         if not isinstance(event_id, str):
             raise InvalidParam("redacts names the event to redact.")
-        target = await self.event(room, EventId(event_id))
+        target = await store.event_by_id(self.memory.reader(), room.key, EventId(event_id))
         if target is None:
             raise NoSuchEvent()
         return target
-
-    async def event(self, room: Room, event_id: EventId) -> Event | None:
-        """An event of this room by its id, whoever may see it."""
-        try:
-            event_hash = hash_in(event_id)
-        except InvalidParam:
-            return None
-        event = await store.event_by_hash(self.memory.reader(), event_hash)
-        return event if event is not None and event.key == room.key else None
 
     async def _append_once(self, room: Room, draft: Draft, key: TransactionKey) -> EventId:
         def judge(batch: Batch) -> EventId:

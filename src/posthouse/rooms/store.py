@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from posthouse.matrix import EventId, RoomId, UserId, event_id_of
+from posthouse.matrix import EventId, InvalidParam, RoomId, UserId, event_id_of, hash_in
 from posthouse.rooms.model import DeviceNote, Event, Pointer
 from posthouse.rooms.wire import base_bytes
 from posthouse.storage import Dialects, Insert, Reader, Row
@@ -145,6 +145,25 @@ _CURRENT_MEMBERS: Final = Dialects(
         WHERE s.room = $1 AND s.type = 'm.room.member' AND s.state_key = ANY($2::text[])
     """,
 )
+
+_MEMBERS_NOW: Final = f"""
+    SELECT {_COLUMNS} FROM current_state s
+    JOIN events e ON e.room = s.room AND e.position = s.position
+    WHERE s.room = $1 AND s.type = 'm.room.member'
+    ORDER BY e.position
+"""
+
+_MEMBERS_AT: Final = f"""
+    SELECT {_COLUMNS} FROM events e
+    WHERE e.room = $1 AND e.type = 'm.room.member' AND e.state_key IS NOT NULL
+        AND e.position <= $2
+        AND e.position = (
+            SELECT MAX(x.position) FROM events x
+            WHERE x.room = e.room AND x.type = e.type AND x.state_key = e.state_key
+                AND x.position <= $2
+        )
+    ORDER BY e.position
+"""
 
 _COUNTS: Final = """
     SELECT membership, COUNT(*) FROM current_state
@@ -554,9 +573,14 @@ async def member_ids(reader: Reader, room: int, membership: str, limit: int) -> 
     return [UserId(r[0]) for r in await reader.fetch_all(_MEMBER_IDS, room, membership, limit)]
 
 
-async def event_by_hash(reader: Reader, event_hash: bytes) -> Event | None:
+async def event_by_id(reader: Reader, room: int, event_id: EventId) -> Event | None:
+    """An event of this room, whoever may see it."""
+    try:
+        event_hash = hash_in(event_id)
+    except InvalidParam:
+        return None
     for row in await reader.fetch_all(_BY_HASH, short_hash(event_hash)):
-        if row[6] == event_hash:
+        if row[6] == event_hash and row[0] == room:
             return event_of_row(row)
     return None
 
@@ -586,6 +610,16 @@ async def events_forwards(
 async def state_at(reader: Reader, room: int, position: int) -> list[Event]:
     """The whole state after the event at a position."""
     return [event_of_row(r) for r in await reader.fetch_all(_STATE_AT, room, position)]
+
+
+async def all_members(reader: Reader, room: int) -> list[Event]:
+    """The current member events of a room, of those who left too."""
+    return [event_of_row(r) for r in await reader.fetch_all(_MEMBERS_NOW, room)]
+
+
+async def all_members_at(reader: Reader, room: int, position: int) -> list[Event]:
+    """The member events of a room as they stood after the event at a position."""
+    return [event_of_row(r) for r in await reader.fetch_all(_MEMBERS_AT, room, position)]
 
 
 async def state_key_at(
