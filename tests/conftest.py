@@ -1,11 +1,13 @@
 """What every test may ask for: a place for data on each engine, and a database opened there."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from posthouse.storage import Database, StorageSettings
 from posthouse.storage.migrations import BUILT_IN
@@ -14,6 +16,11 @@ from tests.postgresql_server import PostgresqlProcess
 from tests.world import World, world_at
 
 ENGINES = ("sqlite", "postgresql")
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The server runs on uvloop, so its tests do."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

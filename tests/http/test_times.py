@@ -1,5 +1,6 @@
 """Who dawdles is answered or closed, and never holds more than a connection."""
 
+import asyncio
 from functools import partial
 
 import pytest
@@ -121,6 +122,27 @@ async def test_a_slow_reader_of_a_long_answer_is_not_idle() -> None:
         assert not connection.closing
         rest = len(body) - len(received.partition(b"\r\n\r\n")[2])
         assert await client.reader.readexactly(rest) == b"x" * rest
+
+
+async def test_a_last_answer_that_nobody_takes_is_cut_off() -> None:
+    async with running(settings=BOUNDS) as world:
+        client = await world.connect()
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.send(
+            request_bytes(
+                "GET",
+                "/_matrix/client/v3/sync",
+                headers=(("Authorization", "Bearer ada"), ("Connection", "close")),
+            )
+        )
+        await until(lambda: world.desk.waiting)
+        world.desk.waiting[0].answer(b"x" * (32 << 20))
+        (connection,) = await connections(world.server)
+        assert connection.closing
+        for _ in range(3):  # what the kernel took counts as taken, once
+            world.pass_time(31)
+            await asyncio.sleep(0)
+        await until(lambda: not world.server.connections)
 
 
 def has_less_to_send(connection: Connection, size: int) -> bool:

@@ -27,6 +27,7 @@ from posthouse.rooms import (
     Reading,
     RoomMemory,
     Rooms,
+    TransactionIndex,
     TypingNotices,
 )
 from posthouse.streams import ConsumerLoop, RoomStreams
@@ -91,11 +92,13 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
     typing = TypingNotices(here.clock)
     devices = Devices(here.user_streams, here.accounts)
     to_device = ToDevice(here.user_streams, here.accounts, here.clock, here.settings.devices)
+    transaction_index = TransactionIndex(memory, room_streams, here.clock)
     rooms = Rooms(
         memory=memory,
         room_streams=room_streams,
         user_streams=here.user_streams,
         projector=projector,
+        transaction_index=transaction_index,
         accounts=here.accounts,
         settings=here.settings.rooms,
         server_name=server_name,
@@ -135,10 +138,15 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
         ConsumerLoop(here.user_streams, Departures(rooms, here.user_streams)),
     ]
     await projector.start()
+    await transaction_index.start()
     for consumer in consumers:
         await consumer.start()
     async with asyncio.TaskGroup() as group:
-        background = [group.create_task(here.media.run()), group.create_task(to_device.run())]
+        background = [
+            group.create_task(here.media.run()),
+            group.create_task(to_device.run()),
+            group.create_task(transaction_index.run()),
+        ]
         group.create_task(room_streams.run())
         group.create_task(projector.run())
         for consumer in consumers:

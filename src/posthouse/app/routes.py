@@ -4,6 +4,7 @@ import posthouse.accounts.endpoints
 import posthouse.app.endpoints
 import posthouse.devices.endpoints
 import posthouse.media.endpoints
+import posthouse.rooms.endpoints
 import posthouse.sync.endpoints
 from posthouse.http import Handler, collect
 
@@ -15,6 +16,7 @@ def handlers() -> list[Handler]:
         posthouse.accounts.endpoints,
         posthouse.devices.endpoints,
         posthouse.media.endpoints,
+        posthouse.rooms.endpoints,
         posthouse.sync.endpoints,
     )
     return [handler for package in packages for handler in collect(package)]

@@ -18,6 +18,7 @@ from posthouse.rooms.reading import Reading, Sight, Span
 from posthouse.rooms.room import Room
 from posthouse.rooms.service import Rooms
 from posthouse.rooms.settings import RoomSettings
+from posthouse.rooms.transaction_index import TransactionIndex
 from posthouse.rooms.typing import TypingNotices
 from posthouse.rooms.wire import render, render_stripped, room_field
 
@@ -40,6 +41,7 @@ __all__ = [
     "Span",
     "StateEvent",
     "StateGiven",
+    "TransactionIndex",
     "TypingNotices",
     "Wish",
     "render",

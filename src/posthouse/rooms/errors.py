@@ -37,6 +37,22 @@ class NoThirdPartyInvites(Refusal):
     message = "People are invited by their user id here, not by e-mail address or phone number."
 
 
+class NoSuchAlias(NotFound):
+    message = "This name stands for no room."
+
+
+class NoAliasesYet(Refusal):
+    errcode = ErrCode.UNKNOWN
+    status = 400
+    message = "Rooms can't have a public name on this server yet. Leave out room_alias_name."
+
+
+class NoDelayedEvents(Refusal):
+    errcode = ErrCode.UNRECOGNIZED
+    status = 400
+    message = "This server sends no delayed events: nothing was sent."
+
+
 class StillInRoom(Refusal):
     errcode = ErrCode.UNKNOWN
     status = 400

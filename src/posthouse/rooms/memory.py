@@ -26,7 +26,7 @@ from posthouse.rooms.transactions import KEPT_MAX, KEPT_MS, TransactionMemory
 from posthouse.rooms.wire import base_bytes, room_field
 from posthouse.std.clock import Clock
 from posthouse.storage import Database, Owner, Reader
-from posthouse.streams import StreamMap, Tail, room_key, row_id
+from posthouse.streams import StreamMap, Tail, ancestors_of, room_key, row_id
 
 ROOMS_MAX: Final = 20_000
 """Rooms kept in memory beside those that somebody online is in."""
@@ -85,9 +85,16 @@ class RoomMemory:
 
     async def _refill_transactions(self, stream: int, head: int) -> None:
         since = self._clock.now_ms() - KEPT_MS
-        rows = await store.recent_transactions(
-            self.reader(), row_id(stream, 0), row_id(stream, head), KEPT_MAX
-        )
+        # A stream that was split from another begins with what that one wrote for its rooms.
+        rows: list[store.SentRow] = []
+        for source in (stream, *ancestors_of(stream)):
+            end = row_id(stream, head) if source == stream else row_id(source + 1, 0) - 1
+            found = await store.recent_transactions(
+                self.reader(), row_id(source, 0), end, KEPT_MAX - len(rows)
+            )
+            rows += [row for row in found if self._streams.stream_of_key(row[0]) == stream]
+            if found and found[-1][5] < since:
+                break
         recent = [row for row in rows if row[5] >= since]
         complete = len(recent) < len(rows) or len(rows) < KEPT_MAX
         self._transactions[stream].refill(

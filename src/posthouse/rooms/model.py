@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import orjson
+from msgspec import Meta
 
 from posthouse.matrix import EventId, RoomId, UserId
 from posthouse.matrix import StateEvent as RuledEvent
 
 JsonObject = Mapping[str, Any]
+
+Reason = Annotated[str, Meta(max_length=1024)] | None
+"""Why somebody does something to a membership or an event, in their words."""
 
 CONTENT_AT: Final = len(b'{"content":')
 """Where the content begins in an event's base bytes."""

@@ -52,11 +52,25 @@ class Sight:
         """Whether the room ever knew the person: a stranger's requests look as to no room."""
         return bool(self.memberships)
 
-    def left_at(self) -> int | None:
-        """Where the person last left, if they aren't in the room now."""
-        if self.memberships and self.memberships[-1][1] in ("leave", "ban"):
-            return self.memberships[-1][0]
-        return None
+    def was_joined_within(self, after: int, up_to: int) -> bool:
+        """Whether the person was in the room at some time from `after` on."""
+        return self.membership_at(after) == "join" or any(
+            after < at <= up_to and membership == "join" for at, membership in self.memberships
+        )
+
+    def left_at(self, up_to: int) -> int | None:
+        """Where the person's last stay ended; None while they stay. What came after it, a ban for
+        one, isn't theirs to see.
+        """
+        left: int | None = None
+        for at, membership in self.memberships:
+            if at > up_to:
+                break
+            if membership == "join":
+                left = None
+            elif left is None:
+                left = at
+        return left
 
 
 class Reading:

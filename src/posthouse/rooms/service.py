@@ -45,6 +45,7 @@ from posthouse.rooms.model import EMPTY_HEAD, Event, JsonObject, StateEvent, Tra
 from posthouse.rooms.projector import MembershipProjector
 from posthouse.rooms.room import Cold, Room
 from posthouse.rooms.settings import RoomSettings
+from posthouse.rooms.transaction_index import TRANSACTIONS_KEPT_MS, TransactionIndex
 from posthouse.std.clock import Clock, Randomness
 from posthouse.streams import Batch, EntryKind, RoomStreams, UserStreams, Write
 
@@ -63,6 +64,7 @@ class Rooms:
         room_streams: RoomStreams,
         user_streams: UserStreams,
         projector: MembershipProjector,
+        transaction_index: TransactionIndex,
         accounts: Accounts,
         settings: RoomSettings,
         server_name: ServerName,
@@ -75,6 +77,7 @@ class Rooms:
         self._streams = room_streams
         self._user_streams = user_streams
         self._projector = projector
+        self._transaction_index = transaction_index
         self._accounts = accounts
         self._appender = Appender(memory)
         self._clock = clock
@@ -296,6 +299,10 @@ class Rooms:
             raise NotInRoom()
         return room
 
+    async def check_joined(self, user_id: UserId, room_id: RoomId) -> None:
+        """Raises NotInRoom for anybody who isn't joined."""
+        await self._room_for_writing(room_id, user_id)
+
     async def _own_membership(self, room_id: RoomId, user_id: UserId) -> tuple[Room, StateEvent]:
         room = await self.memory.get(room_id)
         if room is None:
@@ -313,7 +320,13 @@ class Rooms:
 
     async def _already_sent(self, room: Room, key: TransactionKey) -> EventId | None:
         transactions = self.memory.transactions(room.stream)
-        return transactions.committed(key)
+        known = transactions.committed(key)
+        if known is not None:
+            return known
+        now_ms = self._clock.now_ms()
+        if transactions.complete_since_ms <= now_ms - TRANSACTIONS_KEPT_MS:
+            return None
+        return await self._transaction_index.find(key, now_ms)
 
     async def _redaction_target(self, room: Room, event_id: object) -> Event:
         if not isinstance(event_id, str):

@@ -369,11 +369,37 @@ _RECENT_TRANSACTIONS: Final = """
     WHERE id > $1 AND id <= $2 AND txn_id IS NOT NULL ORDER BY id DESC LIMIT $3
 """
 
-_TRANSACTION: Final = """
-    SELECT hash FROM events
-    WHERE room = $1 AND sender = $2 AND txn_device = $3 AND txn_id = $4 AND position <= $5
-    ORDER BY position DESC LIMIT 1
+_OLDER_TRANSACTION: Final = """
+    SELECT event_hash FROM event_transactions WHERE scope_hash = $1 AND ts > $2
 """
+
+TRANSACTIONS: Final = Insert(
+    "event_transactions",
+    (
+        ("scope_hash", "bigint"),
+        ("stream", "bigint"),
+        ("event_hash", "bytea"),
+        ("ts", "bigint"),
+    ),
+    "ON CONFLICT (scope_hash) DO NOTHING",
+)
+
+ROOM_CURSORS: Final = Insert(
+    "room_cursors",
+    (("consumer", "text"), ("source", "bigint"), ("target", "bigint"), ("position", "bigint")),
+    "ON CONFLICT (consumer, source, target) DO UPDATE SET position = excluded.position",
+)
+
+_ROOM_CURSOR: Final = """
+    SELECT position FROM room_cursors WHERE consumer = $1 AND source = $2 AND target = $3
+"""
+
+_OLD_TRANSACTIONS: Final = """
+    SELECT id, room, sender, txn_device, txn_id, hash, ts FROM events
+    WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3
+"""
+
+FORGET_TRANSACTIONS: Final = "DELETE FROM event_transactions WHERE stream = $1 AND ts <= $2"
 
 _POINTERS: Final = """
     SELECT room_id, membership, room_position, position, forgotten FROM memberships
@@ -398,6 +424,10 @@ FORGET: Final = """
     UPDATE memberships SET forgotten = 1, position = $1
     WHERE user_id = $2 AND room_id = $3 AND forgotten = 0 AND membership IN ('leave', 'ban')
 """
+
+
+SentRow = tuple[int, UserId, str, str, EventId, int]
+"""(room, sender, device, transaction id, event, ts)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -665,10 +695,26 @@ async def member_events_of_stream(
 
 async def recent_transactions(
     reader: Reader, after_id: int, up_to_id: int, limit: int
-) -> list[tuple[int, UserId, str, str, EventId, int]]:
+) -> list[SentRow]:
     """(room, sender, device, transaction id, event, ts), newest first."""
     rows = await reader.fetch_all(_RECENT_TRANSACTIONS, after_id, up_to_id, limit)
     return [(r[0], UserId(r[1]), r[2], r[3], event_id_of(r[4]), r[5]) for r in rows]
+
+
+async def older_transaction(reader: Reader, scope_hash: int, *, after_ms: int) -> EventId | None:
+    """The event of a transaction that is no longer in memory, if it was made after a time."""
+    row = await reader.fetch_one(_OLDER_TRANSACTION, scope_hash, after_ms)
+    return event_id_of(row[0]) if row else None
+
+
+async def room_cursor(reader: Reader, consumer: str, source: int, target: int) -> int:
+    row = await reader.fetch_one(_ROOM_CURSOR, consumer, source, target)
+    return row[0] if row else 0
+
+
+async def rows_to_index(reader: Reader, after_id: int, up_to_id: int, limit: int) -> list[Row]:
+    """(id, room, sender, device, transaction id, hash, ts) of a stream's events, oldest first."""
+    return await reader.fetch_all(_OLD_TRANSACTIONS, after_id, up_to_id, limit)
 
 
 async def pointers_of(reader: Reader, user_id: UserId) -> list[Pointer]:

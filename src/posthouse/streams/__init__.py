@@ -20,6 +20,7 @@ from posthouse.streams.errors import Overloaded, SteppedDown
 from posthouse.streams.facts import ServerFacts, begin_generation, fact, load_facts, set_fact
 from posthouse.streams.levels import (
     StreamMap,
+    ancestors_of,
     level_of_count,
     position_of,
     room_key,
@@ -69,6 +70,7 @@ __all__ = [
     "Write",
     "WriterState",
     "all_streams",
+    "ancestors_of",
     "begin_generation",
     "check_user_streams",
     "decode_room_token",

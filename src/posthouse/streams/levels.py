@@ -40,9 +40,13 @@ def position_of(row: int) -> int:
     return row & ((1 << POSITION_BITS) - 1)
 
 
-def parent_of(stream: int) -> int:
-    """The stream that this one was split from."""
-    return stream >> 1
+def ancestors_of(stream: int) -> list[int]:
+    """The streams that this one was split from, the nearest first, as far as any may have been."""
+    found = []
+    while stream > 1:
+        stream >>= 1
+        found.append(stream)
+    return found
 
 
 def level_of_count(count: int) -> int:
@@ -70,6 +74,11 @@ class StreamMap:
     def stream_of(self, identifier: str) -> int:
         """The stream of a room or a person, by their id's text."""
         return self.count + (routing_hash(identifier) >> (64 - self.level) if self.level else 0)
+
+    def stream_of_key(self, key: int) -> int:
+        """The stream of a room, by its `room_key`."""
+        unsigned = key & ((1 << 64) - 1)
+        return self.count + (unsigned >> (64 - self.level) if self.level else 0)
 
     def index_of(self, stream: int) -> int:
         """Where a stream's position stands in a token's vector."""

@@ -58,6 +58,17 @@ class Section:
     summary: dict[str, object] = field(default_factory=dict)
 
     @property
+    def is_mere_notice(self) -> bool:
+        """Whether the person was never in the room as far as the answer goes: all that they learn
+        is what became of their own membership.
+        """
+        return (
+            self.membership != "join"
+            and self.sight is not None
+            and not self.sight.was_joined_within(self.span.after, self.span.up_to)
+        )
+
+    @property
     def start(self) -> int:
         """The position where the timeline begins."""
         return self.timeline[0].position if self.timeline else self.span.up_to + 1
@@ -119,7 +130,7 @@ class Assembler:
         sections, invites = await self._choose(
             home, caller.user_id, since, cut, wanted, pointers, full_state=full_state
         )
-        await self._fill_timelines(sections, wanted)
+        await self._fill_timelines(sections, caller.user_id, wanted)
         await self._fill_state(sections, caller.user_id, wanted, state_after)
         if wanted.room.state.lazy_load_members:
             await self._fill_summaries(sections, caller.user_id, is_first=since is None)
@@ -212,6 +223,10 @@ class Assembler:
                 pointers[room.room_id].forgotten or not (changed or full_state)
             ):
                 continue
+            if now != "join" and not sight.was_joined_within(after, up_to):
+                # A rejected invite, a ban after leaving: the person learns of that and no more.
+                sections.append(Section(room, Span(room, after, up_to), now, before, False, sight))
+                continue
             is_whole = before != "join" or (full_state and now == "join")
             if now == "join" and not is_whole and room.position <= after:
                 continue
@@ -234,7 +249,9 @@ class Assembler:
 
     # -- timelines and state -------------------------------------------------------------------
 
-    async def _fill_timelines(self, sections: Sequence[Section], wanted: Filter) -> None:
+    async def _fill_timelines(
+        self, sections: Sequence[Section], user_id: UserId, wanted: Filter
+    ) -> None:
         limit = wanted.room.timeline.limit
         limit = TIMELINE_LIMIT_DEFAULT if limit is None else min(limit, TIMELINE_LIMIT_MAX)
         is_filtered = wanted.room.timeline.types is not None or any(
@@ -249,6 +266,11 @@ class Assembler:
         width = limit * _WIDER if is_filtered else limit
         found = await self._reading.timelines([s.span for s in sections], width + 1)
         for section in sections:
+            if section.is_mere_notice:
+                room, up_to = section.room, section.span.up_to
+                own = await self._reading.members_at({room: [user_id]}, {room: up_to})
+                section.timeline = own[room]
+                continue
             events = found[section.room]
             more = len(events) > width
             events = [event for event in events[-width:] if _seen(section, event)] if width else []
@@ -271,6 +293,8 @@ class Assembler:
         for section in sections:
             room, end = section.room, _end_of(section)
             before = end if state_after is not None else min(section.start - 1, end)
+            if section.is_mere_notice:
+                continue
             if section.is_whole:
                 section.state = states[room]
                 if state_after is None:
@@ -291,7 +315,7 @@ class Assembler:
         if lazy and any(wanted_members.values()):
             members = await self._reading.members_at(wanted_members, places)
             for section in sections:
-                section.state = [*section.state, *members[section.room]]
+                section.state = [*section.state, *members.get(section.room, ())]
         for section in sections:
             section.state = [
                 event
@@ -479,8 +503,8 @@ def _end_of(section: Section) -> int:
     """Where the person's knowledge of the room ends."""
     if section.membership == "join" or section.sight is None:
         return section.span.up_to
-    left = section.sight.left_at()
-    return section.span.up_to if left is None else min(left, section.span.up_to)
+    left = section.sight.left_at(section.span.up_to)
+    return section.span.up_to if left is None else left
 
 
 def _account_datum(datum: AccountDatum) -> bytes:

@@ -1,0 +1,1 @@
+"""Endpoints of rooms, one module each, named after the specification's operations."""
