@@ -34,7 +34,7 @@ from posthouse.devices.endpoints import (
     upload_cross_signing_signatures,
     upload_keys,
 )
-from posthouse.http import Caller
+from posthouse.http import Caller, LimitSettings
 from posthouse.matrix import DeviceId, ServerName, SigningKey, UserId, sign_json
 from posthouse.std.clock import SystemRandomness
 from posthouse.storage import Database
@@ -202,7 +202,8 @@ class Office:
     cross_signing: CrossSigning
     to_device: ToDevice
     forgetting: ConsumerLoop
-    heard: list[UserEntry]
+    heard: list[UserEntry] = field(default_factory=list, init=False)
+    """All that was announced; no field of `init`, for hypothesis prints those of each example."""
 
     async def phone(self, name: str, device: str = "PHONE") -> Phone:
         """A device on which a person is signed in; the person is made at their first one."""
@@ -240,7 +241,6 @@ async def open_office(
         database, SystemRandomness(), server_name=SERVER, room_streams=1, user_streams=2
     )
     streams = UserStreams(database, facts.users, clock)
-    heard: list[UserEntry] = []
     accounts = await open_accounts(
         database,
         streams,
@@ -249,6 +249,7 @@ async def open_office(
         registration=RegistrationMode.OPEN,
         clock=clock,
         random=SystemRandomness(),
+        limits=LimitSettings(enabled=False),
     )
     devices = Devices(streams, accounts)
     office = Office(
@@ -260,9 +261,8 @@ async def open_office(
         CrossSigning(streams, accounts),
         ToDevice(streams, accounts, clock, settings or DevicesSettings()),
         ConsumerLoop(streams, ForgetSignedOut(devices)),
-        heard,
     )
-    streams.listen(heard.extend)
+    streams.listen(office.heard.extend)
     await streams.take_over()
     await office.forgetting.start()
     async with asyncio.TaskGroup() as group:

@@ -2,7 +2,7 @@
 
 A device that is signed in and never fetches would collect messages for ever. Beyond the bound its
 queue takes no more, from one sender or from all, and what is sent to it meanwhile is dropped, as
-if the device did not exist (docs/decisions/0301-full-to-device-queues.md).
+if the device did not exist (docs/decisions/0004-full-to-device-queues-drop-what-comes.md).
 
 The numbers here are estimates from above, for what is fetched isn't subtracted; before a message
 is dropped the queue is counted anew.
