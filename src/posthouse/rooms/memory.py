@@ -23,7 +23,7 @@ from posthouse.rooms.model import (
 )
 from posthouse.rooms.room import Room, StateKey
 from posthouse.rooms.transactions import KEPT_MAX, KEPT_MS, TransactionMemory
-from posthouse.rooms.wire import base_bytes, room_field
+from posthouse.rooms.wire import pruned_base, room_field
 from posthouse.std.clock import Clock
 from posthouse.storage import Database, Owner, Reader
 from posthouse.streams import StreamMap, Tail, ancestors_of, room_key, row_id
@@ -308,20 +308,26 @@ class RoomMemory:
             room.serial += 1
             seen.append(standing.event)
         for event in seen:
-            event.base = base_bytes(
-                content=content,
-                event_id=event.event_id,
-                ts=event.ts,
-                sender=event.sender,
-                type_=event.type,
-                state_key=event.state_key,
-                redacts=event.redacts if event.type != "m.room.redaction" else None,
-            )
+            event.base = pruned_base(event, content)
             event.content_size = len(content)
             event.redacted_by = redaction.position
             event.because = because
+        if target.state_key is not None:
+            self._prune_quotes(room, target, content)
         for listener in self._redaction_listeners:
             listener(room)
+
+    def _prune_quotes(self, room: Room, target: Event, content: bytes) -> None:
+        """The state event that replaced a redacted one carries what that said."""
+        tail = self._tails[room.stream]
+        after = max(target.position, tail.floor)
+        entries: list[Entry] = list(tail.since(room.key, after, room.position) or ())
+        standing = room.state.get((target.type, target.state_key or ""))
+        if standing is not None:
+            entries.append(standing.event)
+        for entry in entries:
+            if isinstance(entry, Event) and entry.replaces == target.position:
+                entry.prev_content = content
 
     def _tell(self, room: Room, entry: Entry) -> None:
         news = self._news[room.stream]

@@ -34,8 +34,11 @@ from posthouse.rooms.creation import (
 from posthouse.rooms.errors import (
     CannotJoin,
     ForeignUser,
+    InvalidRoomState,
+    NobodyToRemove,
     NoSuchEvent,
     NoSuchUser,
+    NotBanned,
     NotInRoom,
     StillInRoom,
 )
@@ -123,9 +126,12 @@ class Rooms:
         return room_id
 
     def _rehearse(self, room: Room, judge: Callable[[Batch], int]) -> None:
-        transactions = room.pending
-        judge(Batch(0))
-        room.pending = transactions
+        """Raises InvalidRoomState where the room's own rules wouldn't let it begin like that."""
+        try:
+            judge(Batch(0))
+        except Forbidden as refusal:
+            raise InvalidRoomState(f"The room can't begin like that: {refusal.message}") from None
+        room.pending = None
 
     async def _invitees(self, users: Sequence[UserId]) -> dict[UserId, Any]:
         guests = {}
@@ -242,7 +248,7 @@ class Rooms:
         room = await self._room_for_writing(room_id, actor)
         standing = await self._membership(room, target)
         if standing is None or standing.membership in ("leave", "ban"):
-            raise InvalidParam("There is nobody to remove: this person isn't in the room.")
+            raise NobodyToRemove()
         await self._change_membership(room, actor, target, _plain_member("leave", reason))
 
     async def ban(
@@ -257,7 +263,7 @@ class Rooms:
         room = await self._room_for_writing(room_id, actor)
         standing = await self._membership(room, target)
         if standing is None or standing.membership != "ban":
-            raise InvalidParam("This person isn't banned from the room.")
+            raise NotBanned()
         await self._change_membership(room, actor, target, _plain_member("leave", reason))
 
     async def forget(self, user_id: UserId, room_id: RoomId) -> None:
