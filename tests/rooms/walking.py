@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-from tests.world import V3, Device, Json
+from posthouse.rooms import RoomCheck
+from posthouse.storage import Owner
+from tests.world import V3, Device, Json, World
 
 PAGES_MAX = 200
 
@@ -40,3 +42,10 @@ def backwards(events: Sequence[Json]) -> list[Json]:
 def at_room(room: str, *rest: str) -> str:
     """The path of something in a room."""
     return "/".join([f"{V3}/rooms/{quote(room)}", *(quote(part, safe="") for part in rest)])
+
+
+async def problems(world: World) -> list[str]:
+    """What `posthouse check` would say of the rooms."""
+    database = world.here.database
+    check = RoomCheck(database.reader(of=Owner.ROOM), database.reader(of=Owner.USER))
+    return [problem async for problem in check.problems()]

@@ -270,6 +270,7 @@ class Appender:
             ROOMS,
             (room.key, room.room_id, room.version.identifier, room.creator, created_ms),
         )
+        self._memory.expect(room)
         batch.when_committed(partial(self._memory.adopt, room))
 
 

@@ -67,6 +67,8 @@ class RoomMemory:
         self._streams = streams
         self._clock = clock
         self._rooms: dict[int, Room] = {}
+        self._expected: dict[int, Room] = {}
+        """Rooms whose first events are pending."""
         self._loading: dict[int, asyncio.Future[Room | None]] = {}
         self._tails: dict[int, Tail[Entry]] = {}
         self._transactions = {stream: TransactionMemory() for stream in streams.ids}
@@ -259,8 +261,20 @@ class RoomMemory:
         """`listener(room)`: base bytes of an older event of the room have changed."""
         self._redaction_listeners.append(listener)
 
+    def expect(self, room: Room) -> None:
+        """A room's creation is on its way."""
+        self._expected[room.key] = room
+
+    def unexpect(self, room: Room) -> None:
+        self._expected.pop(room.key, None)
+
+    def is_expected(self, room_id: RoomId) -> bool:
+        """Whether a room of this id is on its way, or has just arrived."""
+        return room_key(room_id) in self._expected or self.resident(room_id) is not None
+
     def adopt(self, room: Room) -> None:
         """A room whose creation was committed."""
+        self.unexpect(room)
         room.loaded = True
         room.complete = True
         self._rooms[room.key] = room
@@ -352,6 +366,8 @@ class RoomMemory:
 
     def dropped(self, stream: int) -> None:
         self._transactions[stream].drop_pending()
+        for room in [room for room in self._expected.values() if room.stream == stream]:
+            self.unexpect(room)
         for room in self._rooms.values():
             if room.stream == stream:
                 room.pending = None
