@@ -14,6 +14,8 @@ from posthouse.matrix import (
     InvalidParam,
     RoomVersion,
     UserId,
+    check_event_type,
+    check_state_key,
     initial_power_levels,
     is_user_id,
 )
@@ -61,6 +63,8 @@ def check_wish(wish: Wish) -> None:
     if len(wish.invite) > INVITES_MAX:
         raise InvalidParam(f"At most {INVITES_MAX} people can be invited with a new room.")
     for given in wish.initial_state:
+        check_event_type(given.type)
+        check_state_key(given.state_key)
         if given.type in _NOT_YOURS_TO_SET:
             raise InvalidRoomState(f"initial_state can't hold {given.type}: the server makes it.")
 

@@ -14,6 +14,7 @@ from posthouse.matrix import (
     InvalidParam,
     NotFound,
     RoomId,
+    RoomVersion,
     ServerName,
     UserId,
     check_event_type,
@@ -34,8 +35,11 @@ from posthouse.rooms.creation import (
 from posthouse.rooms.errors import (
     CannotJoin,
     ForeignUser,
+    InvalidRoomState,
+    NobodyToRemove,
     NoSuchEvent,
     NoSuchUser,
+    NotBanned,
     NotInRoom,
     StillInRoom,
 )
@@ -94,14 +98,11 @@ class Rooms:
         content = create_content(wish, creator, version)
         now_ms = self._clock.now_ms()
         create = Draft("m.room.create", creator, content, "")
-        if version.room_id_is_create_hash:
-            built = build_pdu(version, None, create, head=EMPTY_HEAD, auth=[], ts=now_ms)
-            room_id = room_id_of(hash_in(built.event_id))
-        else:
-            room_id = RoomId(f"!{self._random.token_urlsafe(18)}:{self.server_name}")
-        if await self.memory.get(room_id) is not None:
-            # Two rooms alike to the millisecond: the next one is another room.
-            raise InvalidParam("You made the same room a moment ago. Try again.")
+        room_id = self._new_room_id(version, create, now_ms)
+        while await self._is_taken(room_id):
+            # Alike to the millisecond, and so of the same id: the next one is another room.
+            now_ms += 1
+            room_id = self._new_room_id(version, create, now_ms)
         stream = self._streams.streams.stream_of(room_id)
         room = Room(room_id, version, creator, stream)
         room.complete = True
@@ -122,10 +123,25 @@ class Rooms:
         await self._projector.wait_for(stream, position)
         return room_id
 
+    def _new_room_id(self, version: RoomVersion, create: Draft, now_ms: int) -> RoomId:
+        if not version.room_id_is_create_hash:
+            return RoomId(f"!{self._random.token_urlsafe(18)}:{self.server_name}")
+        built = build_pdu(version, None, create, head=EMPTY_HEAD, auth=[], ts=now_ms)
+        return room_id_of(hash_in(built.event_id))
+
+    async def _is_taken(self, room_id: RoomId) -> bool:
+        """Whether there is such a room, or one is on its way; nothing is awaited after the look."""
+        return await self.memory.get(room_id) is not None or self.memory.is_expected(room_id)
+
     def _rehearse(self, room: Room, judge: Callable[[Batch], int]) -> None:
-        transactions = room.pending
-        judge(Batch(0))
-        room.pending = transactions
+        """Raises InvalidRoomState where the room's own rules wouldn't let it begin like that."""
+        try:
+            judge(Batch(0))
+        except Forbidden as refusal:
+            raise InvalidRoomState(f"The room can't begin like that: {refusal.message}") from None
+        finally:
+            room.pending = None
+            self.memory.unexpect(room)
 
     async def _invitees(self, users: Sequence[UserId]) -> dict[UserId, Any]:
         guests = {}
@@ -242,7 +258,7 @@ class Rooms:
         room = await self._room_for_writing(room_id, actor)
         standing = await self._membership(room, target)
         if standing is None or standing.membership in ("leave", "ban"):
-            raise InvalidParam("There is nobody to remove: this person isn't in the room.")
+            raise NobodyToRemove()
         await self._change_membership(room, actor, target, _plain_member("leave", reason))
 
     async def ban(
@@ -257,7 +273,7 @@ class Rooms:
         room = await self._room_for_writing(room_id, actor)
         standing = await self._membership(room, target)
         if standing is None or standing.membership != "ban":
-            raise InvalidParam("This person isn't banned from the room.")
+            raise NotBanned()
         await self._change_membership(room, actor, target, _plain_member("leave", reason))
 
     async def forget(self, user_id: UserId, room_id: RoomId) -> None:
