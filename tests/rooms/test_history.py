@@ -124,7 +124,7 @@ async def test_a_token_of_another_place_is_held_to_the_room(world: World) -> Non
         assert texts(everything) in ([], ["0", "1", "2"])
     assert ids(await walk(ada, room, from_="t1_ffffffffffffffff"))[:3] == backwards(said)  # type: ignore[arg-type]
     for token in ("t1_-5", "t1_+1", "t1_ffffffffffffffffffffffff", "t1_1_1", "T1_1"):
-        refused = await ada.phone.refusal("GET", at_room(room, "messages"), dir="f", from_=token)
+        refused = await ada.refusal("GET", at_room(room, "messages"), dir="f", from_=token)
         assert (refused.status, refused.errcode) == (400, "M_INVALID_PARAM")
 
 
