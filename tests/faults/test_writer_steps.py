@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from posthouse.matrix import UserId
+from posthouse.matrix import RoomId, UserId
 from posthouse.rooms.judging import Appender
 from posthouse.rooms.memory import RoomMemory
 from posthouse.std.faults import Unavailable
@@ -21,6 +21,7 @@ from posthouse.storage import InDoubt, Owner
 from posthouse.streams import UserStreams
 from tests.databases import Place
 from tests.faults.database import Gate, MetDatabase, Step, failing_once
+from tests.http.support import until
 from tests.world import V3, Device, Json, Person, World, world_at
 
 
@@ -195,8 +196,7 @@ async def test_a_waiting_poll_hears_of_a_message_whose_announcement_failed(trial
     trial.raises_once(RoomMemory, "apply")
     async with asyncio.TaskGroup() as group:
         waiting = group.create_task(trial.boris.phone.hears(trial.room, wait_ms=30_000))
-        while not trial.world.services.sync._homes[UserId(trial.boris.user_id)].waiters:
-            await asyncio.sleep(0)
+        await until(lambda: trial.world.services.sync._homes[UserId(trial.boris.user_id)].waiters)
         assert (await sends(trial, trial.ada.phone, "one", "one"))[0] == 200
 
     assert waiting.result() == ["one"]
@@ -205,6 +205,7 @@ async def test_a_waiting_poll_hears_of_a_message_whose_announcement_failed(trial
 async def test_who_was_judged_by_a_ban_that_never_came_to_be_is_not_banned(trial: Trial) -> None:
     gate = Gate(Owner.ROOM, Step.COMMIT)
     gate.fault = Unavailable("the disk is gone")
+    writers = trial.world.services.room_streams.writers.values()
     trial.database.meet = gate.meet
     async with asyncio.TaskGroup() as group:
 
@@ -220,8 +221,7 @@ async def test_who_was_judged_by_a_ban_that_never_came_to_be_is_not_banned(trial
         await gate.reached.wait()
         assert (await sends(trial, trial.mallory.phone, "early", "early"))[0] == 403
         boris = group.create_task(sends(trial, trial.boris.phone, "behind", "behind"))
-        while not any(w._queue for w in trial.world.services.room_streams.writers.values()):
-            await asyncio.sleep(0)
+        await until(lambda: any(w._queue for w in writers))
         gate.opened.set()
     assert boris.result()[0] == 503, "what was judged on the ban falls with it"
     await trial.settle()
@@ -286,7 +286,7 @@ async def test_a_membership_is_copied_once_whatever_failed_on_the_way(
     dora = await trial.world.person("dora")
     await dora.phone.syncs()
     fault.break_user(trial)
-    await trial.world.services.rooms.join(UserId(dora.user_id), _room_id(trial))
+    await trial.world.services.rooms.join(UserId(dora.user_id), RoomId(trial.room))
     await trial.settle()
     await trial.world.services.settled()
 
@@ -318,7 +318,3 @@ async def test_who_joined_while_a_room_stream_failed_is_told_of_the_room_once(
     ]
     members = await trial.ada.phone.ask("GET", f"{V3}/rooms/{quote(trial.room)}/joined_members")
     assert dora.user_id in members["joined"]
-
-
-def _room_id(trial: Trial) -> Any:
-    return trial.room
