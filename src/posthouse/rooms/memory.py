@@ -83,9 +83,10 @@ class RoomMemory:
         """Begins at these heads: tails empty, the last hour's transactions read from the log."""
         for stream, head in heads.items():
             self._tails[stream] = Tail(head=head, bytes_max=TAIL_BYTES_MAX)
-            await self._refill_transactions(stream, head)
+            await self.refill(stream, head)
 
-    async def _refill_transactions(self, stream: int, head: int) -> None:
+    async def refill(self, stream: int, head: int) -> None:
+        """Reads the last hour's transactions from the log: a repeat must not become an event."""
         since = self._clock.now_ms() - KEPT_MS
         # A stream that was split from another begins with what that one wrote for its rooms.
         rows: list[store.SentRow] = []
@@ -383,8 +384,8 @@ class RoomMemory:
                 room.complete = False
                 room.state.clear()
                 room.serial += 1
-                if not room.watchers:
-                    del self._rooms[key]
+                # Whoever watches looks the room up again: this one missed what was not told.
+                del self._rooms[key]
         for listener in self._reset_listeners:
             listener(stream)
 

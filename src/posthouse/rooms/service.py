@@ -4,7 +4,8 @@ Every write is judged by the room's single writer and answered when it is durabl
 may not know answers exactly as what does not exist.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from posthouse.accounts import Accounts
@@ -353,7 +354,7 @@ class Rooms:
         return target
 
     async def _append_once(self, room: Room, draft: Draft, key: TransactionKey) -> EventId:
-        def judge(batch: Batch) -> EventId:
+        def judge(room: Room, batch: Batch) -> EventId:
             known = self.memory.transactions(room.stream).pending(key)
             if known is not None:
                 # On its way in this batch or the one before: it is answered when that is durable.
@@ -363,24 +364,26 @@ class Rooms:
         return await self._submit(room, judge)
 
     async def _append(self, room: Room, draft: Draft) -> Event:
-        def judge(batch: Batch) -> Event:
+        def judge(room: Room, batch: Batch) -> Event:
             return self._appender.append(batch, room, draft, self._clock.now_ms())
 
         return await self._submit(room, judge)
 
-    async def _submit(self, room: Room, judge: Callable[[Batch], T]) -> T:
+    async def _submit(self, room: Room, judge: Callable[[Room, Batch], T]) -> T:
         while True:
+            # Memory may have let go of the room while something was awaited; one that is not in
+            # memory doesn't hear of commits, and nothing may be judged on it.
+            held = self.memory.resident(room.room_id) or await self.memory.get(room.room_id)
+            if held is None:
+                raise NotFound()
+            room = held
             try:
-                waiter: Awaitable[T] = self._streams.submit(room.stream, judge)
+                waiter = self._streams.submit(room.stream, partial(judge, room))
             except Cold as cold:
-                await self._warm(room, cold)
+                if room.loaded:
+                    await self.memory.fill(room, [cold.key])
             else:
                 return await waiter
-
-    async def _warm(self, room: Room, cold: Cold) -> None:
-        if not room.loaded and await self.memory.get(room.room_id) is None:
-            raise NotFound()
-        await self.memory.fill(room, [cold.key])
 
     async def _change_membership(
         self, room: Room, actor: UserId, target: UserId, content: JsonObject
