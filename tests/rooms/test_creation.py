@@ -151,6 +151,11 @@ IMPOSSIBLE: list[tuple[Json, int, str]] = [
     ({"initial_state": [{"type": "a", "content": {"x": "y" * 65_000}}]}, 413, "M_TOO_LARGE"),
     ({"creation_content": {"additional_creators": "ada"}}, 400, "M_BAD_JSON"),
     ({"creation_content": {"additional_creators": ["ada"]}}, 400, "M_BAD_JSON"),
+    (
+        {"initial_state": [{"type": "m.room.power_levels", "content": {"events": 5}}]},
+        400,
+        "M_INVALID_ROOM_STATE",
+    ),
     ({"power_level_content_override": {"ban": "50"}}, 400, "M_INVALID_ROOM_STATE"),
     (
         {"power_level_content_override": {"users": {"@ada:localhost": 100}}},

@@ -1,10 +1,13 @@
 """History page by page: each event once, in order, in both directions, from every token."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
+from posthouse.matrix import RoomId, UserId
+from posthouse.rooms.history import LOOKED_AT_MAX, STRETCHES_MAX
 from tests.rooms.walking import at_room, backwards, ids, texts, walk
 from tests.world import Device, Json, World
 
@@ -282,3 +285,50 @@ async def test_history_reads_the_same_after_a_restart(world: World) -> None:
     assert [e["content"] for e in after] == [e["content"] for e in before]
     rest = await walk(ada, room, from_=page["end"])
     assert ids(page["chunk"]) + ids(rest) == ids(backwards(before))
+
+
+async def test_a_long_walk_that_finds_little_says_where_to_go_on(world: World) -> None:
+    """A filter that lets almost nothing through costs a bounded piece at a time."""
+    ada = await world.person("ada")
+    room = await world.room(ada)
+    rooms, device = world.services.rooms, ada.phone.device_id
+
+    async def says(number: int) -> None:
+        await rooms.send(
+            UserId(ada.user_id), device, RoomId(room), "m.dust", {"n": number}, f"d{number}"
+        )
+
+    await ada.phone.says(room, "needle")
+    for first in range(0, LOOKED_AT_MAX + 100, 100):
+        await asyncio.gather(*(says(number) for number in range(first, first + 100)))
+    wanted = json.dumps({"types": ["m.room.message"]})
+
+    page = await ada.phone.messages(room, dir="b", filter=wanted)
+
+    assert page["chunk"] == []
+    assert "end" in page
+    assert texts(await walk(ada.phone, room, from_=page["end"], filter=wanted)) == ["needle"]
+    assert texts(await walk(ada.phone, room, "f", filter=wanted)) == ["needle"]
+
+
+async def test_who_comes_and_goes_all_the_time_reads_all_their_stays(world: World) -> None:
+    ada, boris = await world.person("ada"), await world.person("boris")
+    room = await world.room(
+        ada,
+        initial_state=[
+            {"type": "m.room.history_visibility", "content": {"history_visibility": "joined"}}
+        ],
+    )
+    stays = STRETCHES_MAX + 3
+    for number in range(stays):
+        await boris.phone.joins(room)
+        await ada.phone.says(room, str(number))
+        await boris.phone.leaves(room)
+        await ada.phone.says(room, "when he was out")
+
+    first = await boris.phone.messages(room, dir="f", limit=500)
+
+    assert "end" in first
+    wanted = [str(number) for number in range(stays)]
+    assert texts(await walk(boris.phone, room, "f", limit=500)) == wanted
+    assert texts(backwards(await walk(boris.phone, room, limit=500))) == wanted

@@ -157,6 +157,50 @@ async def test_it_takes_power_over_somebody_to_remove_them(world: World) -> None
     assert await membership(ada.phone, room, clara.user_id) == "leave"
 
 
+@pytest.mark.parametrize("version", ["10", "11", "12"])
+async def test_a_restricted_room_is_open_to_who_is_in_the_rooms_it_names(
+    world: World, version: str
+) -> None:
+    ada, boris = await world.person("ada"), await world.person("boris")
+    clara = await world.person("clara")
+    club = await world.room(ada, boris)
+    room = await world.room(
+        ada,
+        room_version=version,
+        initial_state=[
+            {
+                "type": "m.room.join_rules",
+                "content": {
+                    "join_rule": "restricted",
+                    "allow": [
+                        7,
+                        {"type": "m.room_membership"},
+                        {"type": "m.room_membership", "room_id": "!nowhere:localhost"},
+                        {"type": "m.room_membership", "room_id": club},
+                    ],
+                },
+            }
+        ],
+    )
+
+    shut = await clara.phone.refusal("POST", at_room(room, "join"))
+    assert (shut.status, shut.errcode) == (403, "M_FORBIDDEN")
+    await boris.phone.joins(room)
+
+    path = at_room(room, "state", "m.room.member", boris.user_id)
+    assert await ada.phone.ask("GET", path) == {
+        "membership": "join",
+        "join_authorised_via_users_server": ada.user_id,
+    }
+    await boris.phone.leaves(room)
+    await boris.phone.leaves(club)
+    shut = await boris.phone.refusal("POST", at_room(room, "join"))
+    assert shut.status == 403
+    await ada.phone.invites(room, boris.user_id)
+    await boris.phone.joins(room)
+    assert await problems(world) == []
+
+
 async def test_an_invite_is_withdrawn_by_a_kick(world: World) -> None:
     ada, boris = await world.person("ada"), await world.person("boris")
     room = await world.room(ada, preset="private_chat")

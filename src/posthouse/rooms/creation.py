@@ -107,7 +107,7 @@ def first_drafts(
         if (type_, "") not in given:
             yield Draft(type_, creator, content, "")
     for state in given.values():
-        if state.type != "m.room.power_levels":
+        if (state.type, state.state_key) != ("m.room.power_levels", ""):
             yield Draft(state.type, creator, state.content, state.state_key)
     if wish.name:
         yield Draft("m.room.name", creator, {"name": wish.name}, "")
@@ -142,8 +142,9 @@ def _power_levels(wish: Wish, creator: UserId, version: RoomVersion) -> dict[str
             content |= state.content
     for key, value in wish.power_levels.items():
         # Clients name the few events that they care for: the others keep their levels.
-        if key == "events" and isinstance(value, dict):
-            content[key] = {**content["events"], **value}
+        levels = content.get("events")
+        if key == "events" and isinstance(value, dict) and isinstance(levels, dict):
+            content[key] = {**levels, **value}
         else:
             content[key] = value
     return content

@@ -48,6 +48,7 @@ from posthouse.rooms.judging import Appender, Draft, build_pdu
 from posthouse.rooms.memory import RoomMemory
 from posthouse.rooms.model import EMPTY_HEAD, Event, JsonObject, StateEvent, TransactionKey
 from posthouse.rooms.projector import MembershipProjector
+from posthouse.rooms.restricted import who_lets_in
 from posthouse.rooms.room import Cold, Room
 from posthouse.rooms.settings import RoomSettings
 from posthouse.rooms.transaction_index import TRANSACTIONS_KEPT_MS, TransactionIndex
@@ -230,6 +231,10 @@ class Rooms:
             return
         profile = await self._accounts.profile_of(user_id)
         content = member_content("join", profile, reason=reason)
+        if mine is None or mine.membership != "invite":
+            authoriser = await who_lets_in(self.memory, room, user_id)
+            if authoriser is not None:
+                content["join_authorised_via_users_server"] = authoriser
         try:
             await self._change_membership(room, user_id, user_id, content)
         except Forbidden:
