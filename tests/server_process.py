@@ -91,6 +91,12 @@ class ServerProcess:
         """Ends the server at once, as a crash would (`kill -9`)."""
         self._end(signal.SIGKILL)
 
+    def wait(self) -> int:
+        """The exit code of a server that is about to end by itself."""
+        assert self._process is not None, "the server is not running"
+        process, self._process = self._process, None
+        return process.wait(timeout=_STOP_S_MAX)
+
     def start_again(self) -> None:
         """A start on the same data, port and settings, after `stop` or `kill`."""
         self.start()

@@ -189,6 +189,7 @@ class World:
             settings=self.settings.http,
             limits=self.settings.limits,
             clock=self.here.clock,
+            gate=self.here.ownership.check,
         )
         server = Server(site, self.here.clock)
         self.address = f"http://{(await server.start())[0]}"
@@ -216,6 +217,19 @@ class World:
         **query: str | int | None,
     ) -> tuple[int, Json]:
         """One request: the status and the JSON of the answer."""
+        status, _, answer = await self.answer_of(method, path, body, token=token, **query)
+        return status, answer
+
+    async def answer_of(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | bytes | None = None,
+        *,
+        token: str | None = None,
+        **query: str | int | None,
+    ) -> tuple[int, Mapping[str, str], Json]:
+        """The same with the answer's headers."""
         given = {key.rstrip("_"): value for key, value in query.items() if value is not None}
         url = self.address + path + ("?" + urlencode(given) if given else "")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -230,7 +244,7 @@ class World:
             timeout=aiohttp.ClientTimeout(60),
         ) as answer:
             text = await answer.read()
-            return answer.status, orjson.loads(text) if text else {}
+            return answer.status, answer.headers, orjson.loads(text) if text else {}
 
     async def person(self, name: str) -> Person:
         """Somebody who registers now, or did before."""

@@ -16,8 +16,9 @@ from posthouse.storage import Database, InDoubt, Insert, Owner, Reader, Row, Sta
 
 
 class Step(enum.Enum):
-    """Where a transaction can be met."""
+    """Where a transaction, or a single read, can be met."""
 
+    READ = "read"
     BEGIN = "begin"
     INSERT = "insert"
     COMMIT = "commit"
@@ -26,6 +27,22 @@ class Step(enum.Enum):
 
 
 Meet = Callable[[Owner, Step], Awaitable[None]]
+
+
+class MetReader:
+    """A reader that meets the test before each read."""
+
+    def __init__(self, inner: Reader, meet: Callable[[Step], Awaitable[None]]) -> None:
+        self._inner = inner
+        self._meet = meet
+
+    async def fetch_one(self, statement: Statement, *args: Any) -> Row | None:
+        await self._meet(Step.READ)
+        return await self._inner.fetch_one(statement, *args)
+
+    async def fetch_all(self, statement: Statement, *args: Any) -> list[Row]:
+        await self._meet(Step.READ)
+        return await self._inner.fetch_all(statement, *args)
 
 
 class MetTransaction:
@@ -60,7 +77,10 @@ class MetDatabase:
         self.meet: Meet = _pass
 
     def reader(self, *, of: Owner) -> Reader:
-        return self._inner.reader(of=of)
+        async def meet(step: Step) -> None:
+            await self.meet(of, step)
+
+        return MetReader(self._inner.reader(of=of), meet)
 
     def snapshot(self, *, of: Owner) -> AbstractAsyncContextManager[Reader]:
         return self._inner.snapshot(of=of)
@@ -88,13 +108,15 @@ async def _pass(owner: Owner, step: Step) -> None:
     return None
 
 
-def failing_once(owner: Owner, step: Step) -> Meet:
+def failing_once(owner: Owner, step: Step, fault: Exception | None = None) -> Meet:
     """Fails the next transaction of an owner at a step, then never again."""
     left = [True]
 
     async def meet(met_owner: Owner, met_step: Step) -> None:
         if (met_owner, met_step) == (owner, step) and left[0]:
             left[0] = False
+            if fault is not None:
+                raise fault
             if step is Step.COMMITTED:
                 raise InDoubt("the answer to COMMIT was lost")
             raise Unavailable(f"failed at {step.value}")

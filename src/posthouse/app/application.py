@@ -50,7 +50,9 @@ async def application(settings: Settings, stop: StopSignal) -> AsyncIterator[str
             limits=settings.limits,
             clock=here.clock,
             fallback=page_server(settings, discovery),
+            gate=here.ownership.check,
         )
+        here.ownership.listen(lambda: stop.ask(because="Another process has taken over the data."))
         server = Server(site, here.clock)
         try:
             addresses = await server.start()

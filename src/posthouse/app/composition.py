@@ -87,7 +87,7 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
     """
     server_name = ServerName(here.facts.server_name)
     memory = RoomMemory(here.database, here.facts.rooms, here.clock)
-    room_streams = RoomStreams(here.database, here.facts.rooms, memory)
+    room_streams = RoomStreams(here.database, here.facts.rooms, memory, here.ownership)
     await room_streams.take_over()
     await memory.start({stream: room_streams.head(stream) for stream in here.facts.rooms.ids})
     projector = MembershipProjector(memory, room_streams, here.user_streams)

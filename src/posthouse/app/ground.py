@@ -13,7 +13,7 @@ from posthouse.matrix import ServerName
 from posthouse.media import Media
 from posthouse.std.clock import Clock, Randomness, SystemClock, SystemRandomness
 from posthouse.storage import Database, StorageSettings, open_database
-from posthouse.streams import ServerFacts, UserStreams, fact, load_facts
+from posthouse.streams import Ownership, ServerFacts, UserStreams, fact, load_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Ground:
     random: Randomness
     database: Database
     facts: ServerFacts
+    ownership: Ownership
     user_streams: UserStreams
     accounts: Accounts
     media: Media
@@ -65,7 +66,8 @@ async def ground(settings: Settings, opening: Opening = open_database) -> AsyncI
             room_streams=settings.streams.room_streams,
             user_streams=settings.streams.user_streams,
         )
-        user_streams = UserStreams(database, facts.users, clock)
+        ownership = Ownership()
+        user_streams = UserStreams(database, facts.users, clock, ownership)
         await user_streams.take_over()
         async with asyncio.TaskGroup() as group:
             group.create_task(user_streams.run())
@@ -82,7 +84,15 @@ async def ground(settings: Settings, opening: Opening = open_database) -> AsyncI
             media = open_media(settings, database, clock, random)
             try:
                 yield Ground(
-                    settings, clock, random, database, facts, user_streams, accounts, media
+                    settings,
+                    clock,
+                    random,
+                    database,
+                    facts,
+                    ownership,
+                    user_streams,
+                    accounts,
+                    media,
                 )
             finally:
                 media.close()

@@ -4,15 +4,19 @@ import asyncio
 
 import uvloop
 
-from posthouse.app import logging, memory
+from posthouse.app import logging, memory, open_files
 from posthouse.app.application import application
 from posthouse.app.config import Settings
 from posthouse.app.stopping import StopSignal
+from posthouse.std.faults import Unavailable
 
 
 def run(settings: Settings) -> None:
-    """Serves until told to stop. Raises what an operator can mend before it is ready."""
+    """Serves until told to stop. Raises what an operator can mend before it is ready, and
+    Unavailable where the server had to stop by itself.
+    """
     logging.configure(settings.log)
+    open_files.allow_many()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
 
@@ -24,3 +28,5 @@ async def _serve(settings: Settings) -> None:
         # The one line on standard output: whoever started the process waits for it.
         print(f"Posthouse is ready at {address}", flush=True)
         await stop.wait()
+    if stop.fault is not None:
+        raise Unavailable(stop.fault)

@@ -26,14 +26,19 @@ class StopSignal:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._asked = asyncio.Event()
+        self.fault: str | None = None
+        """Why the server can't go on, where it wasn't somebody's wish."""
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._on_signal, number)
 
     async def wait(self) -> None:
         await self._asked.wait()
 
-    def ask(self) -> None:
-        """Stops as a signal would: for a part of the server that can't go on."""
+    def ask(self, *, because: str | None = None) -> None:
+        """Stops as a signal would; `because` is a fault that the process ends with."""
+        if because is not None and self.fault is None:
+            self.fault = because
+            _log.critical("can't go on", fault=because)
         if not self._asked.is_set():
             self._asked.set()
             self._loop.call_later(STOP_S_MAX, self._end)

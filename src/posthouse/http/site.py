@@ -64,13 +64,17 @@ class Site:
         limits: LimitSettings,
         clock: Clock,
         fallback: Fallback | None = None,
+        gate: Callable[[], None] = lambda: None,
     ) -> None:
-        """Raises TypeError or ValueError for a handler that can't be served."""
+        """`gate` is asked before every request and raises where none may be answered.
+
+        Raises TypeError or ValueError for a handler that can't be served."""
         self.settings = settings
         self.authenticator = authenticator
         self.limiter = RateLimiter(limits, clock)
         self.trust = ProxyTrust(settings.trusted_proxies)
         self.tasks = Tasks()
+        self._gate = gate
         self.routes: list[Route] = []
         self._router: Router[Endpoint] = Router()
         self._fallback = _Pages(fallback, settings.body_bytes_max)
@@ -114,6 +118,7 @@ class Site:
     def handle(self, exchange: Exchange) -> None:
         """Sees to an answer; raises nothing."""
         try:
+            self._gate()
             exchange.endpoint.serve(exchange)
         except Exception as error:
             exchange.fail(error)

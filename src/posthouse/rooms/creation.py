@@ -14,6 +14,8 @@ from posthouse.matrix import (
     InvalidParam,
     RoomVersion,
     UserId,
+    check_event_type,
+    check_state_key,
     initial_power_levels,
     is_user_id,
 )
@@ -61,6 +63,8 @@ def check_wish(wish: Wish) -> None:
     if len(wish.invite) > INVITES_MAX:
         raise InvalidParam(f"At most {INVITES_MAX} people can be invited with a new room.")
     for given in wish.initial_state:
+        check_event_type(given.type)
+        check_state_key(given.state_key)
         if given.type in _NOT_YOURS_TO_SET:
             raise InvalidRoomState(f"initial_state can't hold {given.type}: the server makes it.")
 
@@ -103,7 +107,7 @@ def first_drafts(
         if (type_, "") not in given:
             yield Draft(type_, creator, content, "")
     for state in given.values():
-        if state.type != "m.room.power_levels":
+        if (state.type, state.state_key) != ("m.room.power_levels", ""):
             yield Draft(state.type, creator, state.content, state.state_key)
     if wish.name:
         yield Draft("m.room.name", creator, {"name": wish.name}, "")
@@ -138,8 +142,9 @@ def _power_levels(wish: Wish, creator: UserId, version: RoomVersion) -> dict[str
             content |= state.content
     for key, value in wish.power_levels.items():
         # Clients name the few events that they care for: the others keep their levels.
-        if key == "events" and isinstance(value, dict):
-            content[key] = {**content["events"], **value}
+        levels = content.get("events")
+        if key == "events" and isinstance(value, dict) and isinstance(levels, dict):
+            content[key] = {**levels, **value}
         else:
             content[key] = value
     return content

@@ -57,6 +57,14 @@ class NoDelayedEvents(Refusal):
     usual_message = "This server sends no delayed events: nothing was sent."
 
 
+class NobodyToRemove(Forbidden):
+    usual_message = "There is nobody to remove: this person isn't in the room."
+
+
+class NotBanned(Forbidden):
+    usual_message = "This person isn't banned from the room."
+
+
 class StillInRoom(Refusal):
     errcode = ErrCode.UNKNOWN
     status = 400

@@ -1,5 +1,6 @@
 """Judging and building one event inside the writer: a plain function of what is pending."""
 
+import dataclasses
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -34,7 +35,7 @@ from posthouse.rooms.store import (
     pack_positions,
     short_hash,
 )
-from posthouse.rooms.wire import base_bytes
+from posthouse.rooms.wire import base_bytes, pruned_base, served_content
 from posthouse.streams import Batch, row_id
 
 _SIGNATURE_ALLOWANCE: Final = 256
@@ -171,6 +172,7 @@ class Appender:
         position = batch.take_position()
         txn = draft.transaction
         redacts = draft.redacts.event_id if draft.redacts else None
+        content = served_content(built.content, redacts)
         event = Event(
             key=room.key,
             position=position,
@@ -180,7 +182,7 @@ class Appender:
             sender=draft.sender,
             ts=ts,
             base=base_bytes(
-                content=built.content,
+                content=content,
                 event_id=built.event_id,
                 ts=ts,
                 sender=draft.sender,
@@ -188,7 +190,7 @@ class Appender:
                 state_key=draft.state_key,
                 redacts=redacts,
             ),
-            content_size=len(built.content),
+            content_size=len(content),
             prev=head.position,
             replaces=replaced.position if replaced else 0,
             redacts=redacts,
@@ -268,6 +270,7 @@ class Appender:
             ROOMS,
             (room.key, room.room_id, room.version.identifier, room.creator, created_ms),
         )
+        self._memory.expect(room)
         batch.when_committed(partial(self._memory.adopt, room))
 
 
@@ -278,8 +281,11 @@ def pruned(version: RoomVersion, target: Event) -> bytes:
 
 
 def pruned_state(standing: StateEvent, content: bytes) -> StateEvent:
-    """A state event after its redaction."""
-    return structs.replace(standing, content=orjson.loads(content))
+    """A state event after its redaction: what replaces it doesn't quote what it said before."""
+    event = dataclasses.replace(
+        standing.event, base=pruned_base(standing.event, content), content_size=len(content)
+    )
+    return structs.replace(standing, content=orjson.loads(content), event=event)
 
 
 def _may_redact(room: Room, state: PendingState, draft: Draft, target: Event) -> None:

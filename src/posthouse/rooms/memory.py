@@ -23,7 +23,7 @@ from posthouse.rooms.model import (
 )
 from posthouse.rooms.room import Room, StateKey
 from posthouse.rooms.transactions import KEPT_MAX, KEPT_MS, TransactionMemory
-from posthouse.rooms.wire import base_bytes, room_field
+from posthouse.rooms.wire import pruned_base, room_field
 from posthouse.std.clock import Clock
 from posthouse.storage import Database, Owner, Reader
 from posthouse.streams import StreamMap, Tail, ancestors_of, room_key, row_id
@@ -67,6 +67,8 @@ class RoomMemory:
         self._streams = streams
         self._clock = clock
         self._rooms: dict[int, Room] = {}
+        self._expected: dict[int, Room] = {}
+        """Rooms whose first events are pending."""
         self._loading: dict[int, asyncio.Future[Room | None]] = {}
         self._tails: dict[int, Tail[Entry]] = {}
         self._transactions = {stream: TransactionMemory() for stream in streams.ids}
@@ -81,9 +83,10 @@ class RoomMemory:
         """Begins at these heads: tails empty, the last hour's transactions read from the log."""
         for stream, head in heads.items():
             self._tails[stream] = Tail(head=head, bytes_max=TAIL_BYTES_MAX)
-            await self._refill_transactions(stream, head)
+            await self.refill(stream, head)
 
-    async def _refill_transactions(self, stream: int, head: int) -> None:
+    async def refill(self, stream: int, head: int) -> None:
+        """Reads the last hour's transactions from the log: a repeat must not become an event."""
         since = self._clock.now_ms() - KEPT_MS
         # A stream that was split from another begins with what that one wrote for its rooms.
         rows: list[store.SentRow] = []
@@ -259,8 +262,20 @@ class RoomMemory:
         """`listener(room)`: base bytes of an older event of the room have changed."""
         self._redaction_listeners.append(listener)
 
+    def expect(self, room: Room) -> None:
+        """A room's creation is on its way."""
+        self._expected[room.key] = room
+
+    def unexpect(self, room: Room) -> None:
+        self._expected.pop(room.key, None)
+
+    def is_expected(self, room_id: RoomId) -> bool:
+        """Whether a room of this id is on its way, or has just arrived."""
+        return room_key(room_id) in self._expected or self.resident(room_id) is not None
+
     def adopt(self, room: Room) -> None:
         """A room whose creation was committed."""
+        self.unexpect(room)
         room.loaded = True
         room.complete = True
         self._rooms[room.key] = room
@@ -308,20 +323,26 @@ class RoomMemory:
             room.serial += 1
             seen.append(standing.event)
         for event in seen:
-            event.base = base_bytes(
-                content=content,
-                event_id=event.event_id,
-                ts=event.ts,
-                sender=event.sender,
-                type_=event.type,
-                state_key=event.state_key,
-                redacts=event.redacts if event.type != "m.room.redaction" else None,
-            )
+            event.base = pruned_base(event, content)
             event.content_size = len(content)
             event.redacted_by = redaction.position
             event.because = because
+        if target.state_key is not None:
+            self._prune_quotes(room, target, content)
         for listener in self._redaction_listeners:
             listener(room)
+
+    def _prune_quotes(self, room: Room, target: Event, content: bytes) -> None:
+        """The state event that replaced a redacted one carries what that said."""
+        tail = self._tails[room.stream]
+        after = max(target.position, tail.floor)
+        entries: list[Entry] = list(tail.since(room.key, after, room.position) or ())
+        standing = room.state.get((target.type, target.state_key or ""))
+        if standing is not None:
+            entries.append(standing.event)
+        for entry in entries:
+            if isinstance(entry, Event) and entry.replaces == target.position:
+                entry.prev_content = content
 
     def _tell(self, room: Room, entry: Entry) -> None:
         news = self._news[room.stream]
@@ -346,6 +367,8 @@ class RoomMemory:
 
     def dropped(self, stream: int) -> None:
         self._transactions[stream].drop_pending()
+        for room in [room for room in self._expected.values() if room.stream == stream]:
+            self.unexpect(room)
         for room in self._rooms.values():
             if room.stream == stream:
                 room.pending = None
@@ -361,8 +384,8 @@ class RoomMemory:
                 room.complete = False
                 room.state.clear()
                 room.serial += 1
-                if not room.watchers:
-                    del self._rooms[key]
+                # Whoever watches looks the room up again: this one missed what was not told.
+                del self._rooms[key]
         for listener in self._reset_listeners:
             listener(stream)
 

@@ -8,7 +8,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -55,10 +55,16 @@ class MembershipProjector:
         self._targets: dict[int, int] = {}
         self._unprojected: dict[tuple[int, str], int] = {}
         """The first change of each person that was announced and has no pointer yet."""
+        self._heard_of: dict[int, int] = {}
+        self._unheard: set[int] = set()
+        """Streams whose announcements were lost: after what was heard of, anybody's membership may
+        have changed."""
+        self._even_listeners: list[Callable[[int], None]] = []
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._closed = False
         memory.listen(self._heard)
+        memory.listen_reset(self._was_reset)
 
     async def start(self) -> None:
         """Reads how far each stream was projected: the least of its cursors."""
@@ -70,6 +76,7 @@ class MembershipProjector:
             self._reached[source] = min(row[0] if row else 0 for row in cursors)
             self._stored[source] = self._reached[source]
             self._targets[source] = self._room_streams.head(source)
+            self._heard_of[source] = self._targets[source]
         self._wake.set()
 
     def close(self) -> None:
@@ -107,6 +114,10 @@ class MembershipProjector:
                 "The change was made, but your room list isn't up to date yet."
             ) from None
 
+    def listen_even(self, listener: Callable[[int], None]) -> None:
+        """`listener(stream)`: what a reset kept out of everybody's tokens may enter them again."""
+        self._even_listeners.append(listener)
+
     async def wait_until_even(self) -> None:
         """Until everything that was committed before the start is projected."""
         for source in self._room_streams.streams.ids:
@@ -117,15 +128,24 @@ class MembershipProjector:
     def _heard(self, stream: int, news: dict[Room, list[Entry]]) -> None:
         for entries in news.values():
             for entry in entries:
+                self._heard_of[stream] = max(self._heard_of[stream], entry.position)
                 if isinstance(entry, Event) and entry.type == "m.room.member":
                     self._targets[stream] = max(self._targets[stream], entry.position)
                     self._unprojected.setdefault((stream, entry.state_key or ""), entry.position)
                     self._wake.set()
 
+    def _was_reset(self, stream: int) -> None:
+        """An announcement was lost: everything up to the head is looked at."""
+        self._targets[stream] = max(self._targets[stream], self._room_streams.head(stream))
+        self._unheard.add(stream)
+        self._wake.set()
+
     def known_up_to(self, stream: int, user_id: UserId, head: int) -> int:
         """The last position of a room stream that may enter the person's token: what comes after
         a change of their membership waits until its pointer is there too.
         """
+        if stream in self._unheard:
+            return min(head, self._heard_of[stream])
         if not self._unprojected:
             return head
         position = self._unprojected.get((stream, user_id))
@@ -152,6 +172,11 @@ class MembershipProjector:
                     # A later change of the same person is told again by the next reading.
                     del self._unprojected[key]
             self._moved.set()
+        if source in self._unheard:
+            self._unheard.discard(source)
+            self._heard_of[source] = max(self._heard_of[source], self._reached[source])
+            for listener in self._even_listeners:
+                listener(source)
         if self._reached[source] - self._stored[source] > _CURSOR_EVERY:
             await self._store_cursors(source)
 

@@ -6,7 +6,7 @@ media all ask it.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
@@ -15,6 +15,7 @@ from posthouse.matrix import (
     STRIPPED_STATE,
     EventId,
     HistoryVisibility,
+    Membership,
     Range,
     RoomId,
     UserId,
@@ -91,6 +92,24 @@ class Sight:
             elif left is None:
                 left = at
         return left
+
+
+def as_seen(event: Event, sight: Sight, reader: UserId) -> Event:
+    """An event that the reader sees, without what stands around it and isn't theirs to see: a
+    redaction that came after they left, the content of before their time.
+
+    Whoever was in the room when a piece of state was replaced could read what was replaced.
+    https://spec.matrix.org/v1.19/client-server-api/#room-event-format (`prev_content`)
+    """
+    if event.because is not None and not sight.sees(event.redacted_by):
+        event = replace(event, because=None)
+    if event.replaces and not (
+        sight.sees(event.replaces)
+        or sight.membership_at(event.position - 1) == Membership.JOIN
+        or (event.type == "m.room.member" and event.state_key == reader)
+    ):
+        event = replace(event, prev_content=None, replaces_id=None)
+    return event
 
 
 class Reading:

@@ -8,7 +8,7 @@
 
 from typing import Final, Protocol
 
-from posthouse.matrix import EventId, PowerLevels, RoomId, RoomVersion, UserId, creators_of
+from posthouse.matrix import PowerLevels, RoomId, RoomVersion, UserId, creators_of
 from posthouse.rooms.model import EMPTY_HEAD, Head, StateEvent
 from posthouse.streams import room_key
 
@@ -93,7 +93,7 @@ class Room:
         self.state: dict[StateKey, StateEvent | None] = {}
         self.pending: Pending | None = None
         self.watchers: set[Watcher] = set()
-        self._power: tuple[EventId | None, PowerLevels] | None = None
+        self._power: tuple[StateEvent | None, PowerLevels] | None = None
 
     # -- the committed layer -------------------------------------------------------------------
 
@@ -117,9 +117,8 @@ class Room:
             self._shed()
 
     def power_of(self, event: StateEvent | None) -> PowerLevels:
-        """The levels that a power-levels event sets, parsed once."""
-        event_id = event.event_id if event else None
-        if self._power is None or self._power[0] != event_id:
+        """The levels that a power-levels event sets, parsed once; a redacted one is another."""
+        if self._power is None or self._power[0] is not event:
             create = self.state.get(CREATE) or (
                 self.pending.state.get(CREATE) if self.pending else None
             )
@@ -129,7 +128,7 @@ class Room:
                 creators_of(create.sender, create.content, self.version),
                 self.version,
             )
-            self._power = event_id, levels
+            self._power = event, levels
         return self._power[1]
 
     def _shed(self) -> None:

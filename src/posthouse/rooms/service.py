@@ -4,7 +4,8 @@ Every write is judged by the room's single writer and answered when it is durabl
 may not know answers exactly as what does not exist.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from posthouse.accounts import Accounts
@@ -14,6 +15,7 @@ from posthouse.matrix import (
     InvalidParam,
     NotFound,
     RoomId,
+    RoomVersion,
     ServerName,
     UserId,
     check_event_type,
@@ -34,8 +36,11 @@ from posthouse.rooms.creation import (
 from posthouse.rooms.errors import (
     CannotJoin,
     ForeignUser,
+    InvalidRoomState,
+    NobodyToRemove,
     NoSuchEvent,
     NoSuchUser,
+    NotBanned,
     NotInRoom,
     StillInRoom,
 )
@@ -43,6 +48,7 @@ from posthouse.rooms.judging import Appender, Draft, build_pdu
 from posthouse.rooms.memory import RoomMemory
 from posthouse.rooms.model import EMPTY_HEAD, Event, JsonObject, StateEvent, TransactionKey
 from posthouse.rooms.projector import MembershipProjector
+from posthouse.rooms.restricted import who_lets_in
 from posthouse.rooms.room import Cold, Room
 from posthouse.rooms.settings import RoomSettings
 from posthouse.rooms.transaction_index import TRANSACTIONS_KEPT_MS, TransactionIndex
@@ -94,14 +100,11 @@ class Rooms:
         content = create_content(wish, creator, version)
         now_ms = self._clock.now_ms()
         create = Draft("m.room.create", creator, content, "")
-        if version.room_id_is_create_hash:
-            built = build_pdu(version, None, create, head=EMPTY_HEAD, auth=[], ts=now_ms)
-            room_id = room_id_of(hash_in(built.event_id))
-        else:
-            room_id = RoomId(f"!{self._random.token_urlsafe(18)}:{self.server_name}")
-        if await self.memory.get(room_id) is not None:
-            # Two rooms alike to the millisecond: the next one is another room.
-            raise InvalidParam("You made the same room a moment ago. Try again.")
+        room_id = self._new_room_id(version, create, now_ms)
+        while await self._is_taken(room_id):
+            # Alike to the millisecond, and so of the same id: the next one is another room.
+            now_ms += 1
+            room_id = self._new_room_id(version, create, now_ms)
         stream = self._streams.streams.stream_of(room_id)
         room = Room(room_id, version, creator, stream)
         room.complete = True
@@ -122,10 +125,25 @@ class Rooms:
         await self._projector.wait_for(stream, position)
         return room_id
 
+    def _new_room_id(self, version: RoomVersion, create: Draft, now_ms: int) -> RoomId:
+        if not version.room_id_is_create_hash:
+            return RoomId(f"!{self._random.token_urlsafe(18)}:{self.server_name}")
+        built = build_pdu(version, None, create, head=EMPTY_HEAD, auth=[], ts=now_ms)
+        return room_id_of(hash_in(built.event_id))
+
+    async def _is_taken(self, room_id: RoomId) -> bool:
+        """Whether there is such a room, or one is on its way; nothing is awaited after the look."""
+        return await self.memory.get(room_id) is not None or self.memory.is_expected(room_id)
+
     def _rehearse(self, room: Room, judge: Callable[[Batch], int]) -> None:
-        transactions = room.pending
-        judge(Batch(0))
-        room.pending = transactions
+        """Raises InvalidRoomState where the room's own rules wouldn't let it begin like that."""
+        try:
+            judge(Batch(0))
+        except Forbidden as refusal:
+            raise InvalidRoomState(f"The room can't begin like that: {refusal.message}") from None
+        finally:
+            room.pending = None
+            self.memory.unexpect(room)
 
     async def _invitees(self, users: Sequence[UserId]) -> dict[UserId, Any]:
         guests = {}
@@ -213,6 +231,10 @@ class Rooms:
             return
         profile = await self._accounts.profile_of(user_id)
         content = member_content("join", profile, reason=reason)
+        if mine is None or mine.membership != "invite":
+            authoriser = await who_lets_in(self.memory, room, user_id)
+            if authoriser is not None:
+                content["join_authorised_via_users_server"] = authoriser
         try:
             await self._change_membership(room, user_id, user_id, content)
         except Forbidden:
@@ -242,7 +264,7 @@ class Rooms:
         room = await self._room_for_writing(room_id, actor)
         standing = await self._membership(room, target)
         if standing is None or standing.membership in ("leave", "ban"):
-            raise InvalidParam("There is nobody to remove: this person isn't in the room.")
+            raise NobodyToRemove()
         await self._change_membership(room, actor, target, _plain_member("leave", reason))
 
     async def ban(
@@ -257,7 +279,7 @@ class Rooms:
         room = await self._room_for_writing(room_id, actor)
         standing = await self._membership(room, target)
         if standing is None or standing.membership != "ban":
-            raise InvalidParam("This person isn't banned from the room.")
+            raise NotBanned()
         await self._change_membership(room, actor, target, _plain_member("leave", reason))
 
     async def forget(self, user_id: UserId, room_id: RoomId) -> None:
@@ -337,7 +359,7 @@ class Rooms:
         return target
 
     async def _append_once(self, room: Room, draft: Draft, key: TransactionKey) -> EventId:
-        def judge(batch: Batch) -> EventId:
+        def judge(room: Room, batch: Batch) -> EventId:
             known = self.memory.transactions(room.stream).pending(key)
             if known is not None:
                 # On its way in this batch or the one before: it is answered when that is durable.
@@ -347,24 +369,26 @@ class Rooms:
         return await self._submit(room, judge)
 
     async def _append(self, room: Room, draft: Draft) -> Event:
-        def judge(batch: Batch) -> Event:
+        def judge(room: Room, batch: Batch) -> Event:
             return self._appender.append(batch, room, draft, self._clock.now_ms())
 
         return await self._submit(room, judge)
 
-    async def _submit(self, room: Room, judge: Callable[[Batch], T]) -> T:
+    async def _submit(self, room: Room, judge: Callable[[Room, Batch], T]) -> T:
         while True:
+            # Memory may have let go of the room while something was awaited; one that is not in
+            # memory doesn't hear of commits, and nothing may be judged on it.
+            held = self.memory.resident(room.room_id) or await self.memory.get(room.room_id)
+            if held is None:
+                raise NotFound()
+            room = held
             try:
-                waiter: Awaitable[T] = self._streams.submit(room.stream, judge)
+                waiter = self._streams.submit(room.stream, partial(judge, room))
             except Cold as cold:
-                await self._warm(room, cold)
+                if room.loaded:
+                    await self.memory.fill(room, [cold.key])
             else:
                 return await waiter
-
-    async def _warm(self, room: Room, cold: Cold) -> None:
-        if not room.loaded and await self.memory.get(room.room_id) is None:
-            raise NotFound()
-        await self.memory.fill(room, [cold.key])
 
     async def _change_membership(
         self, room: Room, actor: UserId, target: UserId, content: JsonObject

@@ -12,7 +12,7 @@ import orjson
 
 from posthouse.matrix import EventId, InvalidParam, RoomId, UserId, event_id_of, hash_in
 from posthouse.rooms.model import DeviceNote, Event, Pointer
-from posthouse.rooms.wire import base_bytes
+from posthouse.rooms.wire import base_bytes, served_content
 from posthouse.storage import Dialects, Insert, Reader, Row
 
 EVENTS: Final = Insert(
@@ -491,6 +491,8 @@ def event_of_row(row: Row) -> Event:
         content,
     ) = row
     event_id = event_id_of(event_hash)
+    named = EventId(redacts) if redacts is not None and not redacted_by else None
+    content = served_content(content, named)
     return Event(
         key=room,
         position=position,
@@ -506,7 +508,7 @@ def event_of_row(row: Row) -> Event:
             sender=UserId(sender),
             type_=type_,
             state_key=state_key,
-            redacts=redacts,
+            redacts=named,
         ),
         content_size=len(content),
         prev=prev,

@@ -30,7 +30,7 @@ from posthouse.rooms.errors import NoSuchEvent, NoSuchState, NotInRoom, Unreadab
 from posthouse.rooms.history import Page, Walk, page_of, passes
 from posthouse.rooms.memory import RoomMemory
 from posthouse.rooms.model import Event
-from posthouse.rooms.reading import Reading, Sight
+from posthouse.rooms.reading import Reading, Sight, as_seen
 from posthouse.rooms.room import Room
 from posthouse.rooms.wire import render, room_field
 from posthouse.std.clock import Clock
@@ -327,7 +327,7 @@ class RoomViews:
 
     def _render(self, view: View, caller: Caller, event: Event) -> bytes:
         return render(
-            event,
+            as_seen(event, view.sight, caller.user_id),
             now_ms=self._clock.now_ms(),
             room=room_field(view.room.room_id),
             device=(caller.user_id, caller.device_id),

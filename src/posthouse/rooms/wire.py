@@ -41,6 +41,32 @@ def base_bytes(
     return b"".join(parts)
 
 
+def served_content(content: bytes, redacts: EventId | None) -> bytes:
+    """The content as clients get it. That of a redaction names its target in every room version:
+    before version 11 it lies beside the content, where newer clients don't look.
+
+    https://spec.matrix.org/v1.19/client-server-api/#mroomredaction
+    """
+    if redacts is None or "redacts" in (said := orjson.loads(content)):
+        return content
+    return orjson.dumps({**said, "redacts": redacts}, option=orjson.OPT_SORT_KEYS)
+
+
+def pruned_base(event: Event, content: bytes) -> bytes:
+    """The base bytes of an event after its redaction, which leaves this content. What a redaction
+    names is taken from it too: only a content that keeps it still does.
+    """
+    return base_bytes(
+        content=content,
+        event_id=event.event_id,
+        ts=event.ts,
+        sender=event.sender,
+        type_=event.type,
+        state_key=event.state_key,
+        redacts=None,
+    )
+
+
 def room_field(room_id: RoomId) -> bytes:
     """What is spliced where an event travels without its room around it."""
     return b',"room_id":' + orjson.dumps(room_id)

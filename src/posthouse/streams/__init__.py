@@ -27,6 +27,7 @@ from posthouse.streams.levels import (
     routing_hash,
     row_id,
 )
+from posthouse.streams.ownership import Ownership
 from posthouse.streams.room_streams import ROOM_TABLE, RoomLayers, RoomStreams
 from posthouse.streams.splitting import CannotSplit, split_streams
 from posthouse.streams.tail import Tail
@@ -57,6 +58,7 @@ __all__ = [
     "ConsumerLoop",
     "EntryKind",
     "Overloaded",
+    "Ownership",
     "RoomLayers",
     "RoomStreams",
     "RoomToken",

@@ -60,6 +60,7 @@ class ConsumerLoop:
         self._positions: dict[int, int] = {}
         self._targets: dict[int, int] = {}
         streams.listen(self._heard)
+        streams.listen_reset(self._was_reset)
 
     async def start(self) -> None:
         """Reads the cursors, before the writers commit anything new."""
@@ -114,6 +115,11 @@ class ConsumerLoop:
             if entry.kind in self._consumer.kinds and entry.position:
                 self._targets[entry.stream] = entry.position
                 self._wake.set()
+
+    def _was_reset(self, stream: int) -> None:
+        """An announcement was lost: everything up to the head is looked at."""
+        self._targets[stream] = max(self._targets.get(stream, 0), self._streams.head(stream))
+        self._wake.set()
 
     async def _catch_up(self, stream: int) -> None:
         while self._positions[stream] < (target := self._targets[stream]):

@@ -6,8 +6,9 @@ from typing import Final, Protocol, TypeVar
 
 from posthouse.storage import Database
 from posthouse.streams.levels import StreamMap
+from posthouse.streams.ownership import Ownership
 from posthouse.streams.store import StreamTable
-from posthouse.streams.writer import Batch, JudgingWriter, WriterState
+from posthouse.streams.writer import Batch, JudgingWriter
 
 T = TypeVar("T")
 
@@ -25,6 +26,10 @@ class RoomLayers(Protocol):
         """Memory may be wrong: everything of the stream is to be read again."""
         ...
 
+    async def refill(self, stream: int, head: int) -> None:
+        """Reads what the next judgement can't do without after a reset."""
+        ...
+
     def committed(self, stream: int, head: int) -> None:
         """The stream's head is here now, and what it brought was applied."""
         ...
@@ -33,14 +38,23 @@ class RoomLayers(Protocol):
 class RoomStreams:
     """All room streams of this process."""
 
-    def __init__(self, database: Database, streams: StreamMap, layers: RoomLayers) -> None:
+    def __init__(
+        self,
+        database: Database,
+        streams: StreamMap,
+        layers: RoomLayers,
+        ownership: Ownership | None = None,
+    ) -> None:
+        ownership = ownership or Ownership()
         self.streams = streams
         self.writers = {
             stream: JudgingWriter(
                 database,
                 stream,
+                ownership=ownership,
                 dropped=layers.dropped,
                 reset=layers.reset,
+                refill=layers.refill,
                 committed=layers.committed,
             )
             for stream in streams.ids
@@ -81,8 +95,3 @@ class RoomStreams:
         """Until no writer is finding out what became of a failed commit."""
         for writer in self.writers.values():
             await writer.wait_until_settled()
-
-    @property
-    def lost(self) -> bool:
-        """Whether another process has taken over."""
-        return any(w.state is WriterState.STEPPED_DOWN for w in self.writers.values())

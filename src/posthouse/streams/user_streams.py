@@ -21,8 +21,9 @@ from posthouse.std.clock import Clock
 from posthouse.std.faults import Unavailable
 from posthouse.storage import Database, Insert, Owner, Reader, Row, Statement, Transaction
 from posthouse.streams.levels import StreamMap, row_id
+from posthouse.streams.ownership import Ownership
 from posthouse.streams.store import StreamTable
-from posthouse.streams.writer import Batch, Writer, WriterState
+from posthouse.streams.writer import Batch, Writer
 
 _log = structlog.get_logger(__name__)
 
@@ -241,20 +242,34 @@ class WorkingWriter(Writer):
                 results.append((job.waiter, result))
             if batch.head != batch.base:
                 await self._fence(tx, batch.base, batch.head, self._serial_after(batch))
-        batch.waiters = results
+            # Before the commit: one in doubt may turn out to have happened.
+            batch.waiters = results
 
 
 class UserStreams:
     """All user streams of this process."""
 
-    def __init__(self, database: Database, streams: StreamMap, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        streams: StreamMap,
+        clock: Clock,
+        ownership: Ownership | None = None,
+    ) -> None:
         self._database = database
+        self.ownership = ownership or Ownership()
         self._listeners: list[Callable[[Sequence[UserEntry]], None]] = []
         self._reset_listeners: list[Callable[[int], None]] = []
         self.streams = streams
         self.writers = {
             stream: _AnnouncingWriter(
-                database, stream, streams, clock, self._announce, self._was_reset
+                database,
+                stream,
+                streams,
+                clock,
+                self.ownership,
+                self._tell,
+                self._was_reset,
             )
             for stream in streams.ids
         }
@@ -296,11 +311,6 @@ class UserStreams:
     def head_of(self, user_id: UserId) -> int:
         return self.writers[self.streams.stream_of(user_id)].head
 
-    @property
-    def lost(self) -> bool:
-        """Whether another process has taken over."""
-        return any(w.state is WriterState.STEPPED_DOWN for w in self.writers.values())
-
     def listen(self, listener: Callable[[Sequence[UserEntry]], None]) -> None:
         """`listener` learns the entries of each commit, invariant 3 of the writer."""
         self._listeners.append(listener)
@@ -309,7 +319,7 @@ class UserStreams:
         """`listener` learns of a stream whose announcements may have been lost."""
         self._reset_listeners.append(listener)
 
-    def _announce(self, entries: Sequence[UserEntry]) -> None:
+    def _tell(self, entries: Sequence[UserEntry]) -> None:
         for listener in self._listeners:
             listener(entries)
 
@@ -327,7 +337,8 @@ class _AnnouncingWriter(WorkingWriter):
         stream: int,
         streams: StreamMap,
         clock: Clock,
-        announce: Callable[[Sequence[UserEntry]], None],
+        ownership: Ownership,
+        tell: Callable[[Sequence[UserEntry]], None],
         was_reset: Callable[[int], None],
     ) -> None:
         super().__init__(
@@ -335,11 +346,13 @@ class _AnnouncingWriter(WorkingWriter):
             stream,
             streams,
             clock,
+            ownership=ownership,
             dropped=lambda _: None,
             reset=was_reset,
+            refill=_nothing_to_read,
             committed=lambda _stream, _head: None,
         )
-        self._tell = announce
+        self._tell = tell
 
     def _apply(self, batch: Batch) -> None:
         super()._apply(batch)
@@ -352,3 +365,7 @@ class _AnnouncingWriter(WorkingWriter):
         assert isinstance(batch, WorkBatch)
         for waiter, refusal in batch.refused:
             self._fail([waiter], refusal)
+
+
+async def _nothing_to_read(stream: int, head: int) -> None:
+    """Works read what they judge by inside their transaction."""

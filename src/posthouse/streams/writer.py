@@ -10,7 +10,8 @@ against *pending* (what is committed and what is on its way) and forms the next 
 (3) Nothing is announced, and nobody is answered, before the commit.
 (4) After a failed commit every waiter fails, *pending* is dropped, and nothing is accepted until
     the head was read again under the fence. After one in doubt, the head in that row decides: only
-    this owner can have moved it to where the batch ends.
+    this owner can have moved it to where the batch ends. After an announcement that failed, nothing
+    is accepted until memory was read again.
 (5) The writer owns its results: an accepted write is never cancelled by a client that hangs up.
 """
 
@@ -25,6 +26,7 @@ import structlog
 from posthouse.std.faults import Unavailable
 from posthouse.storage import Database, InDoubt, Insert, Owner, Row, Statement, Transaction
 from posthouse.streams.errors import Overloaded, SteppedDown
+from posthouse.streams.ownership import Ownership
 from posthouse.streams.store import StreamTable
 
 _log = structlog.get_logger(__name__)
@@ -128,14 +130,18 @@ class Writer:
         database: Database,
         stream: int,
         *,
+        ownership: Ownership,
         dropped: Callable[[int], None],
         reset: Callable[[int], None],
+        refill: Callable[[int, int], Awaitable[None]],
         committed: Callable[[int, int], None],
     ) -> None:
         """`dropped(stream)` forgets pending, `reset(stream)` forgets all that was in memory,
+        `refill(stream, head)` reads again what the next judgement needs after that,
         `committed(stream, head)` learns each new head after what it brought was applied.
         """
         self._database = database
+        self._ownership = ownership
         self.stream = stream
         self.head = 0
         self.epoch = 0
@@ -143,7 +149,9 @@ class Writer:
         self.state = WriterState.CLOSED
         self._dropped = dropped
         self._reset = reset
+        self._refill = refill
         self._committed = committed
+        self._closing = asyncio.Event()
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
         self._queue: deque[Batch] = deque()
@@ -159,9 +167,10 @@ class Writer:
         self.state = WriterState.RUNNING
 
     def close(self) -> None:
-        """Accepts nothing more; `run` ends when what was accepted is settled."""
-        if self.state is not WriterState.STEPPED_DOWN:
+        """Accepts nothing more; `run` ends when what was accepted is settled, or can't be."""
+        if self.state is WriterState.RUNNING:
             self.state = WriterState.CLOSED
+        self._closing.set()
         self._wake.set()
 
     async def wait_until_settled(self) -> None:
@@ -206,7 +215,7 @@ class Writer:
             if self.state is WriterState.RECOVERING:
                 await self._recover(self._new_batch(self.head), Unavailable("A batch was spoilt."))
             if not self._queue:
-                if self.state in (WriterState.CLOSED, WriterState.STEPPED_DOWN):
+                if self._closing.is_set() or self.state is WriterState.STEPPED_DOWN:
                     return
                 self._wake.clear()
                 await self._wake.wait()
@@ -231,7 +240,7 @@ class Writer:
             _log.exception("batch failed", stream=self.stream)
             await self._recover(batch, bug)
         else:
-            self._announce(batch)
+            await self._announce(batch)
 
     async def _write(self, batch: Batch) -> None:
         async with self._database.transaction(of=self.owner) as tx:
@@ -252,18 +261,34 @@ class Writer:
         ):
             raise Fenced()
 
-    def _announce(self, batch: Batch) -> None:
+    async def _announce(self, batch: Batch) -> None:
         self.head = batch.head
         self.touched = self._serial_after(batch)
         try:
             self._apply(batch)
             self._committed(self.stream, batch.head)
         except Exception:
-            # What is committed stays so; memory that may be half told is read again from storage.
             _log.exception("announcing failed", stream=self.stream)
-            self._reset(self.stream)
-            self._committed(self.stream, batch.head)
+            await self._read_again()
         self._answer(batch)
+
+    async def _read_again(self) -> None:
+        """What is committed stays so; memory that may be half told is forgotten and read again,
+        and what was judged on it has lost its ground.
+        """
+        self._stop_accepting()
+        self._fail_waiting(Unavailable("The server lost its place."))
+        self._reset(self.stream)
+        pause = _RETRY_FIRST_S
+        while not self._closing.is_set():
+            try:
+                await self._refill(self.stream, self.head)
+                break
+            except Unavailable:
+                await self._pause(pause)
+                pause = min(pause * 2, _RETRY_MAX_S)
+        self._committed(self.stream, self.head)
+        self._accept_again()
 
     def _answer(self, batch: Batch) -> None:
         for waiter, result in batch.waiters:
@@ -278,14 +303,11 @@ class Writer:
 
     async def _recover(self, batch: Batch, fault: Exception) -> None:
         """Invariant 4: finds out what became of a batch, then accepts again."""
-        was_closed = self.state is WriterState.CLOSED
-        self.state = WriterState.RECOVERING
-        self._settled.clear()
+        self._stop_accepting()
         _log.warning("commit failed", stream=self.stream, fault=str(fault), head=self.head)
         if not isinstance(fault, InDoubt):
             self._fail(batch.futures(), fault)
-        while self._queue:
-            self._fail(self._queue.popleft().futures(), Unavailable(str(fault)))
+        self._fail_waiting(Unavailable(str(fault)))
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + _DOUBT_PATIENCE_S
         pause = _RETRY_FIRST_S
@@ -300,9 +322,13 @@ class Writer:
             except Fenced:
                 continue
             except Unavailable:
-                if loop.time() > give_up_at:
+                if loop.time() > give_up_at or self._closing.is_set():
                     self._fail(batch.futures(), fault)
-                await asyncio.sleep(pause)
+                if self._closing.is_set():
+                    # The next start finds what became of it.
+                    self._accept_again()
+                    return
+                await self._pause(pause)
                 pause = min(pause * 2, _RETRY_MAX_S)
         if found is None or found.epoch != self.epoch:
             self._step_down(batch)
@@ -311,24 +337,44 @@ class Writer:
         before = batch.base, self.touched
         after = batch.head, self._serial_after(batch)
         if (found.head, found.touched) == after and after != before:
-            self._announce(batch)
+            await self._announce(batch)
         elif (found.head, found.touched) == before:
             self._fail(batch.futures(), fault)
         else:
             self._step_down(batch)
             return
-        self.state = WriterState.CLOSED if was_closed else WriterState.RUNNING
-        self._settled.set()
+        self._accept_again()
         _log.info("writing again", stream=self.stream, head=self.head)
+
+    def _stop_accepting(self) -> None:
+        self.state = WriterState.RECOVERING
+        self._settled.clear()
+
+    def _accept_again(self) -> None:
+        self.state = WriterState.CLOSED if self._closing.is_set() else WriterState.RUNNING
+        self._settled.set()
+
+    def _fail_waiting(self, fault: Unavailable) -> None:
+        """What was judged on top of a batch that came to nothing falls with it."""
+        while self._queue:
+            self._fail(self._queue.popleft().futures(), fault)
+
+    async def _pause(self, seconds: float) -> None:
+        """Waits, or returns at once when the writer is closed."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            return
 
     def _step_down(self, batch: Batch) -> None:
         """Another owner writes this stream now: nothing is answered from memory any more."""
         self.state = WriterState.STEPPED_DOWN
         self._settled.set()
         _log.critical("stepped down", stream=self.stream, epoch=self.epoch)
+        self._ownership.lose()
         self._fail(batch.futures(), SteppedDown())
-        while self._queue:
-            self._fail(self._queue.popleft().futures(), SteppedDown())
+        self._fail_waiting(SteppedDown())
         self._dropped(self.stream)
         self._reset(self.stream)
 
@@ -372,5 +418,5 @@ class JudgingWriter(Writer):
         """
         self._queue.remove(batch)
         self._fail(batch.futures(), Unavailable("The server could not write just now."))
-        self.state = WriterState.RECOVERING
+        self._stop_accepting()
         self._wake.set()

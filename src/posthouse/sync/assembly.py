@@ -23,6 +23,7 @@ from posthouse.rooms import (
     Sight,
     Span,
     TypingNotices,
+    as_seen,
     render,
     render_stripped,
 )
@@ -457,7 +458,7 @@ class Assembler:
         device = (caller.user_id, caller.device_id)
         timeline = b",".join(
             render(
-                event,
+                as_seen(event, section.sight, caller.user_id) if section.sight else event,
                 now_ms=now_ms,
                 device=device,
                 membership=section.sight.membership_at(event.position) if section.sight else "join",

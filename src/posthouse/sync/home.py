@@ -11,6 +11,7 @@ rooms' own objects, so a room's position is one number for all its members.
 (3) A bell that rings twice before it was answered counts once.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -27,9 +28,11 @@ class Home:
     __slots__ = (
         "_ring",
         "dirty",
+        "doubts",
         "floor",
         "is_ringing",
         "loaded",
+        "reading",
         "rooms",
         "seen_s",
         "stale",
@@ -54,6 +57,9 @@ class Home:
         self.loaded = False
         self.stale = False
         """Memberships have changed since they were read: read again before they are used."""
+        self.doubts = 0
+        """How often that was said: a reading notices what came while it read."""
+        self.reading = asyncio.Lock()
         self.seen_s = 0.0
 
     # -- what rooms tell (rooms.Watcher) -------------------------------------------------------
@@ -95,8 +101,17 @@ class Home:
 
     # -- memberships ---------------------------------------------------------------------------
 
-    def settle(self, joined: Iterable[tuple[Pointer, Room]], heads: tuple[int, ...]) -> None:
-        """The memberships as they were just read."""
+    def doubt(self) -> None:
+        """What is known of the memberships may be wrong."""
+        self.stale = True
+        self.doubts += 1
+
+    def settle(
+        self, joined: Iterable[tuple[Pointer, Room]], heads: tuple[int, ...], *, doubts: int
+    ) -> None:
+        """The memberships as they were read, when there were so many doubts; `heads` are those of
+        now, for what came while they were read was told to nobody here.
+        """
         before = {room for room, _ in self.rooms.values()}
         self.rooms = {p.room_id: (room, p.room_position) for p, room in joined}
         after = {room for room, _ in self.rooms.values()}
@@ -111,7 +126,7 @@ class Home:
         else:
             for room in after - before:
                 self.dirty[room] = None
-        self.stale = False
+        self.stale = self.doubts != doubts
 
     def leave_rooms(self) -> None:
         """Nobody is here any more."""

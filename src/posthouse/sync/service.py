@@ -31,6 +31,7 @@ from posthouse.streams import (
     EntryKind,
     RoomStreams,
     ServerFacts,
+    SteppedDown,
     SyncToken,
     UserEntry,
     UserStreams,
@@ -91,6 +92,7 @@ class Sync:
         self._closed = asyncio.Event()
         memory.listen(self._rooms_changed)
         memory.listen_reset(self._stream_reset)
+        projector.listen_even(self._stream_reset)
         memory.listen_redaction(lambda _: self._fragments.clear())
         user_streams.listen(self._people_changed)
         user_streams.listen_reset(self._stream_reset)
@@ -217,6 +219,7 @@ class Sync:
     def _attempt(self, waiter: Waiter) -> None:
         """Answers from memory, or reads, or parks: invariant 1."""
         try:
+            self._user_streams.ownership.check()
             home = waiter.home
             since = waiter.since
             if since is None or waiter.full_state or not home.loaded or home.stale:
@@ -239,6 +242,9 @@ class Sync:
         except Refusal as refusal:
             self._unpark(waiter)
             waiter.exchange.refuse(refusal)
+        except Unavailable as fault:
+            self._unpark(waiter)
+            waiter.exchange.fail(fault)
 
     def _live(self, waiter: Waiter, start: SyncToken, cut: Cut) -> tuple[bytes | None, bool]:
         """The answer from memory; None where there is no news, True where storage is needed."""
@@ -332,6 +338,10 @@ class Sync:
     def _answer_empty(self, waiter: Waiter) -> None:
         """Nothing happened; the token moves on all the same."""
         assert waiter.since is not None
+        if self._user_streams.ownership.lost:
+            self._unpark(waiter)
+            waiter.exchange.fail(SteppedDown())
+            return
         start = self._start_token(waiter.caller, waiter.since)
         cut = self.capture(waiter.home.user_id)
         token = cut.token(start, to_device=cut.user).encode().encode()
@@ -363,6 +373,7 @@ class Sync:
             state_after=waiter.state_after,
             now_ms=self._clock.now_ms(),
         )
+        self._user_streams.ownership.check()
         if not waiter.exchange.is_open:
             return
         if answer.carries_to_device:
@@ -438,25 +449,25 @@ class Sync:
         return home
 
     async def _load(self, home: Home) -> None:
-        """Reads the person's memberships until nothing changed meanwhile."""
-        while True:
-            home.stale = False
-            head = self._user_streams.head_of(home.user_id)
-            heads = self._room_streams.heads()
-            pointers = [
-                pointer
-                for pointer in await self._reading.pointers(
-                    self._user_streams.reader(), home.user_id
-                )
-                if pointer.membership == "join"
-            ]
-            rooms = await self._memory.get_many([pointer.room_id for pointer in pointers])
-            home.settle([(p, rooms[p.room_id]) for p in pointers if p.room_id in rooms], heads)
-            # What was announced while nobody listened for this person is looked for once.
-            home.user_position = max(home.user_position, head)
-            home.to_device_position = max(home.to_device_position, head)
-            if not home.stale:
-                return
+        """Reads the person's memberships until nothing changed meanwhile, one reading at a time."""
+        async with home.reading:
+            while not home.loaded or home.stale:
+                await self._read_memberships(home)
+
+    async def _read_memberships(self, home: Home) -> None:
+        doubts = home.doubts
+        head = self._user_streams.head_of(home.user_id)
+        pointers = [
+            pointer
+            for pointer in await self._reading.pointers(self._user_streams.reader(), home.user_id)
+            if pointer.membership == "join"
+        ]
+        rooms = await self._memory.get_many([pointer.room_id for pointer in pointers])
+        joined = [(p, rooms[p.room_id]) for p in pointers if p.room_id in rooms]
+        home.settle(joined, self._room_streams.heads(), doubts=doubts)
+        # What was announced while nobody listened for this person is looked for once.
+        home.user_position = max(home.user_position, head)
+        home.to_device_position = max(home.to_device_position, head)
 
     # -- hearing -------------------------------------------------------------------------------
 
@@ -475,7 +486,7 @@ class Sync:
             elif entry.position:
                 home.user_position = max(home.user_position, entry.position)
                 if entry.kind is EntryKind.MEMBERSHIP:
-                    home.stale = True
+                    home.doubt()
             if entry.position and home.waiters:
                 self._ring(home)
 
@@ -490,7 +501,7 @@ class Sync:
         """Announcements may have been lost: everybody looks again."""
         self._fragments.clear()
         for home in list(self._homes.values()):
-            home.stale = True
+            home.doubt()
             home.leave_rooms()
             if home.waiters:
                 self._ring(home)
