@@ -147,7 +147,7 @@ class Assembler:
             home, caller, start, cut, wanted, sections, data, state_after, now_ms
         )
         invited = [
-            await self._render_invite(room, caller.user_id, membership)
+            await self._render_invite(room, caller.user_id, membership, cut)
             for room, membership in invites
         ]
         for membership, key in (("invite", "invite"), ("knock", "knock")):
@@ -482,9 +482,10 @@ class Assembler:
         return text
 
     async def _render_invite(
-        self, room: Room, user_id: UserId, membership: str
+        self, room: Room, user_id: UserId, membership: str, cut: Cut
     ) -> tuple[str, bytes]:
-        events = await self._reading.stripped_state(room, user_id)
+        place = cut.rooms[self._rooms.index_of(room.stream)]
+        events = await self._reading.stripped_state(room, user_id, place)
         key = b"invite_state" if membership == "invite" else b"knock_state"
         return membership, b'%s:{"%s":{"events":[%s]}}' % (
             orjson.dumps(room.room_id),
