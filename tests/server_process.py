@@ -44,6 +44,7 @@ class ServerProcess:
         storage_url: str | None = None,
         settings: Mapping[str, str] | None = None,
         open_files: int | None = None,
+        log_folder: Path | None = None,
     ) -> None:
         """Names what to start. `storage_url` is a PostgreSQL database; SQLite where it is None.
         `open_files` is the limit that the process starts with, as a shell would set it.
@@ -55,7 +56,7 @@ class ServerProcess:
         self.settings = {**TEST_SETTINGS, **(settings or {})}
         if storage_url is not None:
             self.settings["storage.url"] = storage_url
-        self._log = data.parent / f"{data.name}-{self.port}.log"
+        self._log = (log_folder or data.parent) / f"{data.name}-{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -168,6 +169,7 @@ def running_server(
     storage_url: str | None = None,
     settings: Mapping[str, str] | None = None,
     open_files: int | None = None,
+    log_folder: Path | None = None,
 ) -> Iterator[ServerProcess]:
     """A server that runs from entry to exit, where the test doesn't end it itself."""
     server = ServerProcess(data, storage_url=storage_url, settings=settings, open_files=open_files)

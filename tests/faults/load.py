@@ -84,6 +84,8 @@ class Sender:
     client: Client
     room: str
     name: str
+    ballast: int = 0
+    """Bytes more in each message."""
     number: int = 0
     acknowledged: list[tuple[str, str]] = field(default_factory=list)
     """Event id and text, in the order of the answers."""
@@ -102,7 +104,7 @@ class Sender:
         text = f"{self.name}-{self.number}"
         path = f"{V3}/rooms/{quote(self.room)}/send/m.room.message/{text}"
         status, headers, answer = await self.client.tries(
-            "PUT", path, {"msgtype": "m.text", "body": text}
+            "PUT", path, {"msgtype": "m.text", "body": text, "ballast": "x" * self.ballast}
         )
         if status == 503:
             assert "Retry-After" in headers
