@@ -10,6 +10,7 @@ reads only what their access token lets them read.
 import base64
 import binascii
 import hashlib
+import re
 import zlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,6 +20,8 @@ from posthouse.streams.levels import LEVEL_MAX
 
 _VERSION = 1
 _LENGTH_MAX = 65_536
+_ROOM_TOKEN = re.compile(r"t([0-9a-f]{1,8})_([0-9a-f]{1,10})")
+"""Bounded as generations (31 bits) and positions (40) are: no database is asked for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +117,8 @@ class RoomToken:
 
 def decode_room_token(text: str) -> RoomToken | None:
     """A room token, or None where the text is not of its shape (it may be a sync token)."""
-    generation, separator, position = text[1:].partition("_")
-    if not text.startswith("t") or not separator or len(text) > 40:
-        return None
-    if text != text.lower() or "_" in position:
-        return None
-    try:
-        return RoomToken(int(generation, 16), int(position, 16))
-    except ValueError:
-        return None
+    found = _ROOM_TOKEN.fullmatch(text)
+    return RoomToken(int(found[1], 16), int(found[2], 16)) if found else None
 
 
 def _read(body: bytes) -> SyncToken:
@@ -135,11 +131,11 @@ def _read(body: bytes) -> SyncToken:
             byte = body[at]
             at += 1
             value |= (byte & 0x7F) << shift
+            if value >> 63:
+                raise _malformed("a number in it is too large")
             if byte < 0x80:
                 return value
             shift += 7
-            if shift > 63:
-                raise _malformed("a number in it is too large")
 
     generation = take()
     room_level = take()
