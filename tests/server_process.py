@@ -6,6 +6,7 @@ on with the address and the tokens they have.
 
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -42,15 +43,20 @@ class ServerProcess:
         *,
         storage_url: str | None = None,
         settings: Mapping[str, str] | None = None,
+        open_files: int | None = None,
+        log_folder: Path | None = None,
     ) -> None:
-        """Names what to start. `storage_url` is a PostgreSQL database; SQLite where it is None."""
+        """Names what to start. `storage_url` is a PostgreSQL database; SQLite where it is None.
+        `open_files` is the limit that the process starts with, as a shell would set it.
+        """
         self.data = data
+        self._open_files = open_files
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = {**TEST_SETTINGS, **(settings or {})}
         if storage_url is not None:
             self.settings["storage.url"] = storage_url
-        self._log = data.parent / f"{data.name}-{self.port}.log"
+        self._log = (log_folder or data.parent) / f"{data.name}-{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -71,8 +77,14 @@ class ServerProcess:
                 stderr=subprocess.STDOUT,
                 env=environment(),
                 start_new_session=True,
+                preexec_fn=self._limit_files,
             )
         self._wait_until_ready(written_before)
+
+    def _limit_files(self) -> None:
+        if self._open_files is not None:
+            _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self._open_files, hard))
 
     def command(self, *words: str) -> list[str]:
         """The command line `posthouse WORDS` on this server's data and settings."""
@@ -81,6 +93,16 @@ class ServerProcess:
         for key, value in self.settings.items():
             line += ["--set", f"{key}={value}"]
         return line
+
+    def runs(self, *words: str) -> str:
+        """What `posthouse WORDS` writes, on data that no server runs on; it must succeed."""
+        done = subprocess.run(
+            self.command(*words), env=environment(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, (
+            f"{words} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        )
+        return done.stdout
 
     def stop(self) -> None:
         """Asks the server to end, with SIGTERM, and expects that it does so in good order."""
@@ -142,10 +164,15 @@ class ServerProcess:
 
 @contextmanager
 def running_server(
-    data: Path, *, storage_url: str | None = None, settings: Mapping[str, str] | None = None
+    data: Path,
+    *,
+    storage_url: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    open_files: int | None = None,
+    log_folder: Path | None = None,
 ) -> Iterator[ServerProcess]:
     """A server that runs from entry to exit, where the test doesn't end it itself."""
-    server = ServerProcess(data, storage_url=storage_url, settings=settings)
+    server = ServerProcess(data, storage_url=storage_url, settings=settings, open_files=open_files)
     try:
         server.start()
         yield server

@@ -21,6 +21,8 @@ from posthouse.streams.levels import LEVEL_MAX
 _VERSION = 1
 _ROOM_TOKEN = re.compile(r"t([0-9a-f]{1,16})_([0-9a-f]{1,16})")
 _LENGTH_MAX = 65_536
+_ROOM_TOKEN = re.compile(r"t([0-9a-f]{1,8})_([0-9a-f]{1,10})")
+"""Bounded as generations (31 bits) and positions (40) are: no database is asked for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +132,11 @@ def _read(body: bytes) -> SyncToken:
             byte = body[at]
             at += 1
             value |= (byte & 0x7F) << shift
+            if value >> 63:
+                raise _malformed("a number in it is too large")
             if byte < 0x80:
                 return value
             shift += 7
-            if shift > 63:
-                raise _malformed("a number in it is too large")
 
     generation = take()
     room_level = take()
