@@ -15,7 +15,7 @@ import orjson
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.model.model import ENCRYPTION, MARK, MEMBER, VISIBILITY, Event, Json, Model, Room
+from tests.model.model import ENCRYPTION, MARK, MEMBER, VISIBILITY, Event, Json, Model, Moment, Room
 from tests.model.reader import Reader, Token, Wish
 from tests.world import PASSWORD, V3, Device, World
 
@@ -424,7 +424,9 @@ class People(RuleBasedStateMachine):
     def syncs_from_a_token_of_another_device(self, who: int, wish: Wish, which: int) -> None:
         """It stands for the same place of the same person, and deletes nothing of anybody."""
         reader = self.reader(who)
-        tokens = [t for r in self.readers if r.user == reader.user and r is not reader for t in r.tokens]
+        tokens = [
+            t for r in self.readers if r.user == reader.user and r is not reader for t in r.tokens
+        ]
         if tokens:
             self.run(self._syncs(reader, tokens[which % len(tokens)], wish))
 
@@ -456,40 +458,60 @@ class People(RuleBasedStateMachine):
         wish=wishes,
         actor=some,
         where=some,
+        elsewhere=some,
         deed=st.sampled_from(["say", "invite", "kick", "ban", "join", "leave"]),
     )
-    def waits(self, who: int, wish: Wish, actor: int, where: int, deed: str) -> None:
-        """Something happens while a poll waits; a message to the device ends the wait surely."""
+    def waits(
+        self, who: int, wish: Wish, actor: int, where: int, elsewhere: int, deed: str
+    ) -> None:
+        """Things happen while a poll waits, in two rooms at once; a message to the device ends the
+        wait surely.
+        """
         wish = replace(wish, only_messages=False)  # else the answer needn't show what it tells of
-        reader, room = self.reader(who), self.room(where)
+        reader, room, other_room = self.reader(who), self.room(where), self.room(elsewhere)
         other = reader if deed in ("join", "leave") else self.member(actor, room)
 
-        async def happen() -> list[tuple[int, str]]:
-            seen_by = len(room.log)
+        async def do() -> None:
             if deed == "say":
                 await self._says(other, room)
             else:
                 await self._changes_membership(other, room, self.users.index(reader.user), deed)
-            signs = [(e.at, e.mark) for e in room.log[seen_by:] if room.sees(reader.user, e)]
+
+        async def talk() -> None:
+            for number in range(3):
+                if other_room is not room:
+                    await self._says(self.member(number, other_room), other_room)
+
+        async def happen() -> None:
+            await asyncio.gather(do(), talk())
             await self._sends_to_devices(other, [reader], every=False)
-            return [*signs, self.model.mail[reader.device.device_id][-1]]
 
         async def wait() -> None:
             await self._syncs(reader, reader.tokens[-1] if reader.tokens else None, wish)
             token = reader.tokens[-1]
-            start = self.model.now
+            start = self.model.moment()
             reader.presents(token)
-            (status, answer), signs = await asyncio.gather(
+            (status, answer), _ = await asyncio.gather(
                 reader.fetches("GET", "/sync", since=token.text, timeout=5_000, **wish.query()),
                 happen(),
             )
             assert status == 200, answer
             reader.check_nothing_leaks(answer)
-            marks = set(MARK.findall(orjson.dumps(answer).decode()))
-            at = max([start, *(time for time, mark in signs if mark in marks)])
-            await reader.understands(answer, token, wish, at)
+            await reader.understands(answer, token, wish, self._moment_of(answer, start))
 
         self.run(wait())
+
+    def _moment_of(self, answer: Json, start: Moment) -> Moment:
+        """What an answer that raced with deeds has in it, by its own word."""
+        marks = set(MARK.findall(orjson.dumps(answer).decode()))
+        mail = [time for box in self.model.mail.values() for time, mark in box if mark in marks]
+        ends = {
+            room.room_id: max(
+                [start.end(room), *(e.index + 1 for e in room.log if e.mark in marks)]
+            )
+            for room in self.model.rooms.values()
+        }
+        return Moment(max([start.time, *mail]), ends)
 
     # -- asking --------------------------------------------------------------------------------
 
@@ -540,7 +562,9 @@ class People(RuleBasedStateMachine):
                 told = self.model.told(room, answer)  # type: ignore[arg-type]  # a list this time
                 assert {event.key: event for event in told} == state
                 told = self.model.told(room, members["chunk"])
-                assert {e.key: e for e in told} == {k: e for k, e in state.items() if k[0] == MEMBER}
+                assert {e.key: e for e in told} == {
+                    k: e for k, e in state.items() if k[0] == MEMBER
+                }
             status, answer = await reader.asks("GET", f"{path}/joined_members")
             assert (status == 200) == (stands == "join"), answer
             if status == 200:
