@@ -45,7 +45,7 @@ class ServerProcess:
     ) -> None:
         """Names what to start. `storage_url` is a PostgreSQL database; SQLite where it is None."""
         self.data = data
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = {**TEST_SETTINGS, **(settings or {})}
         if storage_url is not None:
@@ -159,7 +159,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port below the range that outgoing connections are dealt, so that none takes it meanwhile."""
     while True:
         port = random.randrange(20_000, 32_000)
