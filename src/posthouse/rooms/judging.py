@@ -151,6 +151,9 @@ class Appender:
         )
         if draft.redacts is not None:
             _may_redact(room, state, draft, draft.redacts)
+            if draft.redacts.state_key is not None:
+                # Whether it still stands is asked again when it is pruned: cold is found out here.
+                state.get(draft.redacts.type, draft.redacts.state_key)
         ts = max(now_ms, head.ts)
         built = build(
             room, draft, head=head, auth=[a.event_id for a in auth], ts=ts, is_create=is_create

@@ -304,16 +304,24 @@ class Reading:
         """All of a person's memberships, as their own stream has them."""
         return await store.pointers_of(reader, user_id)
 
-    async def stripped_state(self, room: Room, user_id: UserId) -> list[Event]:
-        """What an invited or knocking person is told of a room."""
+    async def stripped_state(self, room: Room, user_id: UserId, place: int) -> list[Event]:
+        """What an invited or knocking person is told of a room, as it stood at a position."""
         reader = self._memory.reader()
-        events = await store.current_state_of_types(reader, room.key, STRIPPED_STATE)
-        mine = await store.current_state_event(reader, room.key, "m.room.member", user_id)
-        if mine is not None:
-            events += await store.current_members(reader, room.key, [mine.sender])
-            if mine.sender != user_id:
-                events.append(mine)
-        return events
+        events = [
+            standing
+            for event in await store.current_state_of_types(reader, room.key, STRIPPED_STATE)
+            if (standing := await self._as_of(room, event, place)) is not None
+        ]
+        mine = (await self.members_at({room: [user_id]}, {room: place}))[room]
+        if mine and mine[0].sender != user_id:
+            mine += (await self.members_at({room: [mine[0].sender]}, {room: place}))[room]
+        return [*events, *mine]
+
+    async def _as_of(self, room: Room, event: Event, place: int) -> Event | None:
+        """What stood at a position where this event stands now."""
+        if event.position <= place:
+            return event
+        return await self.state_event(room, event.type, event.state_key or "", place)
 
     async def dress(self, events_by_room: Sequence[tuple[Room, Sequence[Event]]]) -> None:
         """Adds what lies in other rows: the content that was replaced, the redaction."""

@@ -147,7 +147,7 @@ class Assembler:
             home, caller, start, cut, wanted, sections, data, state_after, now_ms
         )
         invited = [
-            await self._render_invite(room, caller.user_id, membership)
+            await self._render_invite(room, caller.user_id, membership, cut)
             for room, membership in invites
         ]
         for membership, key in (("invite", "invite"), ("knock", "knock")):
@@ -231,9 +231,10 @@ class Assembler:
             is_whole = before != "join" or (full_state and now == "join")
             if now == "join" and not is_whole and room.position <= after:
                 continue
-            span = Span(room, after if before == "join" and now != "join" else 0, up_to)
-            if now == "join" and before == "join":
-                span = Span(room, after, up_to)
+            end = up_to
+            if now != "join" and (left := sight.left_at(up_to)) is not None:
+                end = left  # even where the world may read on: the room's timeline ends here
+            span = Span(room, after if before == "join" else 0, end)
             sections.append(Section(room, span, now, before, is_whole, sight))
         if since is not None:
             chosen = {section.room for section in sections}
@@ -274,9 +275,12 @@ class Assembler:
                 continue
             events = found[section.room]
             more = len(events) > width
-            events = [event for event in events[-width:] if _seen(section, event)] if width else []
-            shown = [event for event in events if shows(wanted.room, event)]
-            section.limited = more or len(shown) > limit
+            events = events[-width:] if width else []
+            begin = _after_the_last_gap(section, events)
+            # What the client doesn't learn from the timeline it learns from the state before it.
+            gap = any(_seen(section, e) for e in events[:begin]) if section.is_whole else begin > 0
+            shown = [event for event in events[begin:] if shows(wanted.room, event)]
+            section.limited = more or gap or len(shown) > limit
             section.timeline = shown[-limit:] if limit else []
 
     async def _fill_state(
@@ -287,12 +291,12 @@ class Assembler:
         state_after: bytes | None,
     ) -> None:
         lazy = wanted.room.state.lazy_load_members
-        whole = {s.room: _end_of(s) for s in sections if s.is_whole}
+        whole = {s.room: s.span.up_to for s in sections if s.is_whole}
         states = await self._reading.states(whole, members=not lazy) if whole else {}
         places: dict[Room, int] = {}
         wanted_members: dict[Room, set[str]] = {}
         for section in sections:
-            room, end = section.room, _end_of(section)
+            room, end = section.room, section.span.up_to
             before = end if state_after is not None else min(section.start - 1, end)
             if section.is_mere_notice:
                 continue
@@ -478,9 +482,10 @@ class Assembler:
         return text
 
     async def _render_invite(
-        self, room: Room, user_id: UserId, membership: str
+        self, room: Room, user_id: UserId, membership: str, cut: Cut
     ) -> tuple[str, bytes]:
-        events = await self._reading.stripped_state(room, user_id)
+        place = cut.rooms[self._rooms.index_of(room.stream)]
+        events = await self._reading.stripped_state(room, user_id, place)
         key = b"invite_state" if membership == "invite" else b"knock_state"
         return membership, b'%s:{"%s":{"events":[%s]}}' % (
             orjson.dumps(room.room_id),
@@ -496,16 +501,18 @@ def _worth_a_first_look(pointer: Pointer, wanted: Filter) -> bool:
     return True
 
 
+def _after_the_last_gap(section: Section, events: Sequence[Event]) -> int:
+    """Where the newest run of events begins that the person sees all of. A timeline with a gap in
+    it would keep from the client how the state changed there.
+    """
+    for index in range(len(events) - 1, -1, -1):
+        if not _seen(section, events[index]):
+            return index + 1
+    return 0
+
+
 def _seen(section: Section, event: Event) -> bool:
     return section.sight is None or section.sight.sees(event.position)
-
-
-def _end_of(section: Section) -> int:
-    """Where the person's knowledge of the room ends."""
-    if section.membership == "join" or section.sight is None:
-        return section.span.up_to
-    left = section.sight.left_at(section.span.up_to)
-    return section.span.up_to if left is None else left
 
 
 def _account_datum(datum: AccountDatum) -> bytes:

@@ -1,0 +1,37 @@
+"""What everybody was told, together, is what happened: nothing lost, twice, or told to the wrong.
+
+The union of syncs and back-pagination is compared with a model of rooms, visibility and to-device
+messages (`model`), over random lives (`machine`) that hold restarts and tokens of every kind.
+"""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from tests.model.lives import live
+
+IN_SHORT = settings(
+    max_examples=50,
+    stateful_step_count=30,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.generate,),
+    print_blob=False,
+)
+
+
+def test_what_everybody_was_told_is_what_happened(
+    _kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    live(IN_SHORT, _kind, tmp_path, request)
+
+
+@pytest.mark.long
+def test_what_everybody_was_told_is_what_happened_in_long_lives(
+    _kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    long = settings(IN_SHORT, max_examples=2_000, stateful_step_count=60, derandomize=False)
+    live(long, _kind, tmp_path, request)
