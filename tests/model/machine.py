@@ -424,7 +424,9 @@ class People(RuleBasedStateMachine):
     def syncs_from_a_token_of_another_device(self, who: int, wish: Wish, which: int) -> None:
         """It stands for the same place of the same person, and deletes nothing of anybody."""
         reader = self.reader(who)
-        tokens = [t for r in self.readers if r.user == reader.user and r is not reader for t in r.tokens]
+        tokens = [
+            t for r in self.readers if r.user == reader.user and r is not reader for t in r.tokens
+        ]
         if tokens:
             self.run(self._syncs(reader, tokens[which % len(tokens)], wish))
 
@@ -540,7 +542,9 @@ class People(RuleBasedStateMachine):
                 told = self.model.told(room, answer)  # type: ignore[arg-type]  # a list this time
                 assert {event.key: event for event in told} == state
                 told = self.model.told(room, members["chunk"])
-                assert {e.key: e for e in told} == {k: e for k, e in state.items() if k[0] == MEMBER}
+                assert {e.key: e for e in told} == {
+                    k: e for k, e in state.items() if k[0] == MEMBER
+                }
             status, answer = await reader.asks("GET", f"{path}/joined_members")
             assert (status == 200) == (stands == "join"), answer
             if status == 200:

@@ -293,9 +293,7 @@ class _Change:
             return
         end = room.leaving(user, self.end)
         first = self.first if was == "join" else 0
-        told = await self._timeline(
-            section, self._shown(first, end), fresh=was != "join", end=end
-        )
+        told = await self._timeline(section, self._shown(first, end), fresh=was != "join", end=end)
         self._state(section, told, self.old if was == "join" else None, end)
 
     def _invited(self, section: Json) -> None:
@@ -322,7 +320,9 @@ class _Change:
         assert told == expected[len(expected) - len(told) :], f"{told} of {expected}"
         assert len(told) <= self.wish.limit
         assert timeline["limited"] or len(told) == len(expected), f"a gap: {told} of {expected}"
-        gapless = self.room.seen(self.reader.user, self.first, end) == self.room.log[self.first : end]
+        gapless = (
+            self.room.seen(self.reader.user, self.first, end) == self.room.log[self.first : end]
+        )
         if not fresh and gapless and not self.wish.only_messages:
             assert timeline["limited"] == (len(expected) > self.wish.limit)
         older = await self.reader.pages(self.room, timeline["prev_batch"], self.wish, way="b")
