@@ -20,7 +20,7 @@ run: $(VENV)/.server ## Starts the server on http://127.0.0.1:8008, data in ./da
 	@exec $(bin)/posthouse serve $(ARGS)
 
 test: check ## Runs the checks and the tests, on SQLite and PostgreSQL; ARGS go to pytest.
-	@$(bin)/python -m pytest -m 'not long' $(ARGS)
+	@$(bin)/python -m pytest -m 'not long' -n auto $(ARGS)
 
 test-long: $(VENV)/.dev system ## Runs the longer campaigns: kills, thousands of examples, many connections.
 	@$(bin)/python -m pytest -m long --timeout 3600 $(ARGS)

@@ -51,7 +51,7 @@ class ServerProcess:
         """
         self.data = data
         self._open_files = open_files
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = {**TEST_SETTINGS, **(settings or {})}
         if storage_url is not None:
@@ -186,7 +186,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port below the range that outgoing connections are dealt, so that none takes it meanwhile."""
     while True:
         port = random.randrange(20_000, 32_000)

@@ -18,6 +18,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
+from schemathesis.core.result import Ok
 
 from posthouse.app.routes import handlers
 from posthouse.http import routes_of
@@ -43,9 +44,10 @@ def operations() -> list[Any]:
         for handler in handlers()
         for route in routes_of(handler)
     }
-    found = [
-        result.ok() for result in schemathesis.openapi.from_dict(document).get_all_operations()
-    ]
+    found = []
+    for result in schemathesis.openapi.from_dict(document).get_all_operations():
+        assert isinstance(result, Ok), f"the specification's data can't be read: {result}"
+        found.append(result.ok())
     return [o for o in found if f"{o.method.upper()} {nameless(o.path)}" in served]
 
 

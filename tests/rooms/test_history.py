@@ -122,10 +122,10 @@ async def test_a_token_of_another_place_is_held_to_the_room(world: World) -> Non
     """A token grants nothing, wherever it points to."""
     room, ada, _, said = await a_long_talk(world, 3)
 
-    for position in ("0", "ffffffffffffffff", "7fffffffffffffff"):
+    for position in ("0", "ffffffffff", "7fffffffff"):
         everything = await walk(ada, room, "f", from_="t1_0", to=f"t1_{position}")
         assert texts(everything) in ([], ["0", "1", "2"])
-    assert ids(await walk(ada, room, from_="t1_ffffffffffffffff"))[:3] == backwards(said)  # type: ignore[arg-type]
+    assert ids(await walk(ada, room, from_="t1_ffffffffff"))[:3] == backwards(said)  # type: ignore[arg-type]
     for token in ("t1_-5", "t1_+1", "t1_ffffffffffffffffffffffff", "t1_1_1", "T1_1"):
         refused = await ada.refusal("GET", at_room(room, "messages"), dir="f", from_=token)
         assert (refused.status, refused.errcode) == (400, "M_INVALID_PARAM")

@@ -19,7 +19,6 @@ from posthouse.matrix import InvalidParam
 from posthouse.streams.levels import LEVEL_MAX
 
 _VERSION = 1
-_ROOM_TOKEN = re.compile(r"t([0-9a-f]{1,16})_([0-9a-f]{1,16})")
 _LENGTH_MAX = 65_536
 _ROOM_TOKEN = re.compile(r"t([0-9a-f]{1,8})_([0-9a-f]{1,10})")
 """Bounded as generations (31 bits) and positions (40) are: no database is asked for more."""
