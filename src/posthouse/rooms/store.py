@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from posthouse.matrix import EventId, InvalidParam, RoomId, UserId, event_id_of, hash_in
-from posthouse.rooms.model import DeviceNote, Event, Pointer
+from posthouse.rooms.model import DeviceNote, Event, Pointer, TransactionKey
 from posthouse.rooms.wire import base_bytes, served_content
 from posthouse.storage import Dialects, Insert, Reader, Row
 
@@ -391,8 +391,8 @@ _MEMBER_EVENTS_OF_STREAM: Final = """
 """
 
 _RECENT_TRANSACTIONS: Final = """
-    SELECT room, sender, txn_device, txn_id, hash, ts FROM events
-    WHERE id > $1 AND id <= $2 AND txn_id IS NOT NULL ORDER BY id DESC LIMIT $3
+    SELECT id, room, sender, txn_device, txn_id, hash, ts FROM events
+    WHERE id > $1 AND id < $2 AND txn_id IS NOT NULL ORDER BY id DESC LIMIT $3
 """
 
 _OLDER_TRANSACTION: Final = """
@@ -452,8 +452,14 @@ FORGET: Final = """
 """
 
 
-SentRow = tuple[int, UserId, str, str, EventId, int]
-"""(room, sender, device, transaction id, event, ts)"""
+@dataclass(frozen=True, slots=True)
+class SentRow:
+    """An event that was sent with a transaction id."""
+
+    id: int
+    key: TransactionKey
+    event_id: EventId
+    ts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -737,11 +743,19 @@ async def member_events_of_stream(
 
 
 async def recent_transactions(
-    reader: Reader, after_id: int, up_to_id: int, limit: int
+    reader: Reader, after_id: int, before_id: int, limit: int
 ) -> list[SentRow]:
-    """(room, sender, device, transaction id, event, ts), newest first."""
-    rows = await reader.fetch_all(_RECENT_TRANSACTIONS, after_id, up_to_id, limit)
-    return [(r[0], UserId(r[1]), r[2], r[3], event_id_of(r[4]), r[5]) for r in rows]
+    """Events of a stream that were sent with a transaction id, newest first."""
+    rows = await reader.fetch_all(_RECENT_TRANSACTIONS, after_id, before_id, limit)
+    return [
+        SentRow(
+            r[0],
+            TransactionKey(UserId(r[2]), r[3], r[1], r[4][:1], r[4][1:]),
+            event_id_of(r[5]),
+            r[6],
+        )
+        for r in rows
+    ]
 
 
 async def older_transaction(reader: Reader, scope_hash: int, *, after_ms: int) -> EventId | None:
