@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import orjson
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from posthouse.matrix import EventId, RoomId, UserId
 from posthouse.matrix import StateEvent as RuledEvent
@@ -100,8 +100,7 @@ class StateEvent(RuledEvent, frozen=True):
         return value if isinstance(value, str) else None
 
 
-@dataclass(slots=True, frozen=True)
-class Head:
+class Head(Struct, frozen=True):
     """The newest event of a room: what the next one follows."""
 
     position: int
@@ -126,8 +125,7 @@ class Pointer:
     forgotten: bool
 
 
-@dataclass(slots=True, frozen=True)
-class TransactionKey:
+class TransactionKey(Struct, frozen=True):
     """What makes a send the same send: scope of a transaction id."""
 
     sender: UserId

@@ -420,6 +420,10 @@ _ROOM_CURSOR: Final = """
     SELECT position FROM room_cursors WHERE consumer = $1 AND source = $2 AND target = $3
 """
 
+_INDEXED: Final = """
+    SELECT scope_hash FROM event_transactions WHERE scope_hash > $1 ORDER BY scope_hash LIMIT $2
+"""
+
 _OLD_TRANSACTIONS: Final = """
     SELECT id, room, sender, txn_device, txn_id, hash, ts FROM events
     WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3
@@ -748,6 +752,11 @@ async def older_transaction(reader: Reader, scope_hash: int, *, after_ms: int) -
     """The event of a transaction that is no longer in memory, if it was made after a time."""
     row = await reader.fetch_one(_OLDER_TRANSACTION, scope_hash, after_ms)
     return event_id_of(row[0]) if row else None
+
+
+async def indexed_transactions(reader: Reader, after: int, limit: int) -> list[int]:
+    """The scope hashes of the index, in order."""
+    return [row[0] for row in await reader.fetch_all(_INDEXED, after, limit)]
 
 
 async def room_cursor(reader: Reader, consumer: str, source: int, target: int) -> int:
