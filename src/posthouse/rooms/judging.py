@@ -1,6 +1,5 @@
 """Judging and building one event inside the writer: a plain function of what is pending."""
 
-import dataclasses
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final
@@ -282,7 +281,7 @@ def pruned(version: RoomVersion, target: Event) -> bytes:
 
 def pruned_state(standing: StateEvent, content: bytes) -> StateEvent:
     """A state event after its redaction: what replaces it doesn't quote what it said before."""
-    event = dataclasses.replace(
+    event = structs.replace(
         standing.event, base=pruned_base(standing.event, content), content_size=len(content)
     )
     return structs.replace(standing, content=orjson.loads(content), event=event)

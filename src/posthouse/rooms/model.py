@@ -19,8 +19,7 @@ CONTENT_AT: Final = len(b'{"content":')
 """Where the content begins in an event's base bytes."""
 
 
-@dataclass(slots=True)
-class Event:
+class Event(Struct, gc=False):
     """One event of a room's log, as it is sent.
 
     `base` is the client's JSON text without its closing brace, without `room_id` and `unsigned`:
@@ -72,8 +71,7 @@ class Event:
         return membership if isinstance(membership, str) else None
 
 
-@dataclass(slots=True)
-class DeviceNote:
+class DeviceNote(Struct, gc=False):
     """An entry that says: this member's devices changed."""
 
     key: int

@@ -6,7 +6,7 @@ Each engine's driver is imported when it is chosen: the other's would be a tenth
 from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from posthouse.std.faults import Unavailable
@@ -14,9 +14,6 @@ from posthouse.storage.folder import FolderLock
 from posthouse.storage.interface import Database, Owner
 from posthouse.storage.migrations import BUILT_IN, Migration, migrate, read_migrations
 from posthouse.storage.settings import StorageSettings
-
-if TYPE_CHECKING:
-    pass
 
 _WHOLE: Final = "posthouse"
 
