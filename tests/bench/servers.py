@@ -92,6 +92,8 @@ class BenchServer:
         """`watched`: its loop tells the longest callback, which costs some CPU."""
         self._process.watched = watched
         self._process.start()
+        if watched:
+            self.longest_callback()  # what the start took is not asked for
 
     def stop(self) -> None:
         self._process.stop()
