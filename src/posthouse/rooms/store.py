@@ -318,6 +318,31 @@ _MEMBERS_OF_ROOMS: Final = Dialects(
     """,
 )
 
+_MEMBERS_AT_PLACES: Final = Dialects(
+    sqlite=f"""
+        WITH r AS MATERIALIZED (SELECT key, value FROM json_each($1)),
+            u AS MATERIALIZED (SELECT key, value FROM json_each($2)),
+            p AS MATERIALIZED (SELECT key, value FROM json_each($3))
+        SELECT {_COLUMNS} FROM r CROSS JOIN u ON u.key = r.key CROSS JOIN p ON p.key = r.key
+        CROSS JOIN events e ON e.id = (
+            SELECT x.id FROM events x
+            WHERE x.room = r.value AND x.type = 'm.room.member' AND x.state_key = u.value
+                AND x.position <= p.value
+            ORDER BY x.position DESC LIMIT 1
+        )
+    """,
+    postgresql=f"""
+        SELECT {_COLUMNS}
+        FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS r (room, user_id, place)
+        CROSS JOIN LATERAL (
+            SELECT * FROM events x
+            WHERE x.room = r.room AND x.type = 'm.room.member' AND x.state_key = r.user_id
+                AND x.position <= r.place
+            ORDER BY x.position DESC LIMIT 1
+        ) e
+    """,
+)
+
 _COUNTS_OF_ROOMS: Final = Dialects(
     sqlite="""
         SELECT s.room, s.membership, COUNT(*) FROM json_each($1) r
@@ -693,6 +718,15 @@ async def members_of_rooms(reader: Reader, wanted: Sequence[tuple[int, str]]) ->
         return []
     keys, users = zip(*wanted, strict=True)
     rows = await reader.fetch_all(_MEMBERS_OF_ROOMS, list(keys), list(users))
+    return [event_of_row(row) for row in rows]
+
+
+async def members_at_places(reader: Reader, wanted: Sequence[tuple[int, str, int]]) -> list[Event]:
+    """The member events of these (room, person), each as it stood at a position."""
+    if not wanted:
+        return []
+    keys, users, places = zip(*wanted, strict=True)
+    rows = await reader.fetch_all(_MEMBERS_AT_PLACES, list(keys), list(users), list(places))
     return [event_of_row(row) for row in rows]
 
 
