@@ -318,6 +318,31 @@ _MEMBERS_OF_ROOMS: Final = Dialects(
     """,
 )
 
+_MEMBERS_AT_PLACES: Final = Dialects(
+    sqlite=f"""
+        WITH r AS MATERIALIZED (SELECT key, value FROM json_each($1)),
+            u AS MATERIALIZED (SELECT key, value FROM json_each($2)),
+            p AS MATERIALIZED (SELECT key, value FROM json_each($3))
+        SELECT {_COLUMNS} FROM r CROSS JOIN u ON u.key = r.key CROSS JOIN p ON p.key = r.key
+        CROSS JOIN events e ON e.id = (
+            SELECT x.id FROM events x
+            WHERE x.room = r.value AND x.type = 'm.room.member' AND x.state_key = u.value
+                AND x.position <= p.value
+            ORDER BY x.position DESC LIMIT 1
+        )
+    """,
+    postgresql=f"""
+        SELECT {_COLUMNS}
+        FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS r (room, user_id, place)
+        CROSS JOIN LATERAL (
+            SELECT * FROM events x
+            WHERE x.room = r.room AND x.type = 'm.room.member' AND x.state_key = r.user_id
+                AND x.position <= r.place
+            ORDER BY x.position DESC LIMIT 1
+        ) e
+    """,
+)
+
 _COUNTS_OF_ROOMS: Final = Dialects(
     sqlite="""
         SELECT s.room, s.membership, COUNT(*) FROM json_each($1) r
@@ -418,6 +443,10 @@ ROOM_CURSORS: Final = Insert(
 
 _ROOM_CURSOR: Final = """
     SELECT position FROM room_cursors WHERE consumer = $1 AND source = $2 AND target = $3
+"""
+
+_INDEXED: Final = """
+    SELECT scope_hash FROM event_transactions WHERE scope_hash > $1 ORDER BY scope_hash LIMIT $2
 """
 
 _OLD_TRANSACTIONS: Final = """
@@ -698,6 +727,15 @@ async def members_of_rooms(reader: Reader, wanted: Sequence[tuple[int, str]]) ->
     return [event_of_row(row) for row in rows]
 
 
+async def members_at_places(reader: Reader, wanted: Sequence[tuple[int, str, int]]) -> list[Event]:
+    """The member events of these (room, person), each as it stood at a position."""
+    if not wanted:
+        return []
+    keys, users, places = zip(*wanted, strict=True)
+    rows = await reader.fetch_all(_MEMBERS_AT_PLACES, list(keys), list(users), list(places))
+    return [event_of_row(row) for row in rows]
+
+
 async def counts_of_rooms(reader: Reader, keys: Sequence[int]) -> dict[int, tuple[int, int]]:
     """How many are joined and invited, for each room."""
     counts = dict.fromkeys(keys, (0, 0))
@@ -762,6 +800,11 @@ async def older_transaction(reader: Reader, scope_hash: int, *, after_ms: int) -
     """The event of a transaction that is no longer in memory, if it was made after a time."""
     row = await reader.fetch_one(_OLDER_TRANSACTION, scope_hash, after_ms)
     return event_id_of(row[0]) if row else None
+
+
+async def indexed_transactions(reader: Reader, after: int, limit: int) -> list[int]:
+    """The scope hashes of the index, in order."""
+    return [row[0] for row in await reader.fetch_all(_INDEXED, after, limit)]
 
 
 async def room_cursor(reader: Reader, consumer: str, source: int, target: int) -> int:
