@@ -28,6 +28,8 @@ def live(how: settings, kind: str, folder: Path, request: pytest.FixtureRequest)
         stack = AsyncExitStack()
         world = runner.run(start(stack))
         try:
-            run_state_machine_as_test(lambda: People(world, runner), settings=how)
+            run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis has it bare
+                lambda: People(world, runner), settings=how
+            )
         finally:
             runner.run(stack.aclose())

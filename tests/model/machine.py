@@ -15,7 +15,7 @@ import orjson
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.model.model import ENCRYPTION, MARK, MEMBER, VISIBILITY, Event, Json, Model, Room
+from tests.model.model import ENCRYPTION, MARK, MEMBER, VISIBILITY, Event, Json, Model, Moment, Room
 from tests.model.reader import Reader, Token, Wish
 from tests.world import PASSWORD, V3, Device, World
 
@@ -458,40 +458,60 @@ class People(RuleBasedStateMachine):
         wish=wishes,
         actor=some,
         where=some,
+        elsewhere=some,
         deed=st.sampled_from(["say", "invite", "kick", "ban", "join", "leave"]),
     )
-    def waits(self, who: int, wish: Wish, actor: int, where: int, deed: str) -> None:
-        """Something happens while a poll waits; a message to the device ends the wait surely."""
+    def waits(
+        self, who: int, wish: Wish, actor: int, where: int, elsewhere: int, deed: str
+    ) -> None:
+        """Things happen while a poll waits, in two rooms at once; a message to the device ends the
+        wait surely.
+        """
         wish = replace(wish, only_messages=False)  # else the answer needn't show what it tells of
-        reader, room = self.reader(who), self.room(where)
+        reader, room, other_room = self.reader(who), self.room(where), self.room(elsewhere)
         other = reader if deed in ("join", "leave") else self.member(actor, room)
 
-        async def happen() -> list[tuple[int, str]]:
-            seen_by = len(room.log)
+        async def do() -> None:
             if deed == "say":
                 await self._says(other, room)
             else:
                 await self._changes_membership(other, room, self.users.index(reader.user), deed)
-            signs = [(e.at, e.mark) for e in room.log[seen_by:] if room.sees(reader.user, e)]
+
+        async def talk() -> None:
+            for number in range(3):
+                if other_room is not room:
+                    await self._says(self.member(number, other_room), other_room)
+
+        async def happen() -> None:
+            await asyncio.gather(do(), talk())
             await self._sends_to_devices(other, [reader], every=False)
-            return [*signs, self.model.mail[reader.device.device_id][-1]]
 
         async def wait() -> None:
             await self._syncs(reader, reader.tokens[-1] if reader.tokens else None, wish)
             token = reader.tokens[-1]
-            start = self.model.now
+            start = self.model.moment()
             reader.presents(token)
-            (status, answer), signs = await asyncio.gather(
+            (status, answer), _ = await asyncio.gather(
                 reader.fetches("GET", "/sync", since=token.text, timeout=5_000, **wish.query()),
                 happen(),
             )
             assert status == 200, answer
             reader.check_nothing_leaks(answer)
-            marks = set(MARK.findall(orjson.dumps(answer).decode()))
-            at = max([start, *(time for time, mark in signs if mark in marks)])
-            await reader.understands(answer, token, wish, at)
+            await reader.understands(answer, token, wish, self._moment_of(answer, start))
 
         self.run(wait())
+
+    def _moment_of(self, answer: Json, start: Moment) -> Moment:
+        """What an answer that raced with deeds has in it, by its own word."""
+        marks = set(MARK.findall(orjson.dumps(answer).decode()))
+        mail = [time for box in self.model.mail.values() for time, mark in box if mark in marks]
+        ends = {
+            room.room_id: max(
+                [start.end(room), *(e.index + 1 for e in room.log if e.mark in marks)]
+            )
+            for room in self.model.rooms.values()
+        }
+        return Moment(max([start.time, *mail]), ends)
 
     # -- asking --------------------------------------------------------------------------------
 

@@ -4,12 +4,13 @@ Nothing here is clever: a room is a list of events, what somebody sees is asked 
 Every event carries a *mark*, a word that stands nowhere else, so that it is recognised in whatever
 an answer says; the few events that a new room begins with by itself are known by their state key.
 
-Time is a count of deeds. A sync token stands for the count at which it was given.
+Time is a count of deeds. A sync token stands for a *moment*: a time, and how much of each room's log
+there was (deeds at one time may be in one answer and not in the other).
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -35,7 +36,6 @@ class Event:
 
     room: "Room"
     index: int
-    at: int
     type: str
     sender: str
     state_key: str | None
@@ -68,10 +68,6 @@ class Room:
     def changed(self) -> None:
         self._visible.clear()
         self._known.clear()
-
-    def end(self, at: int | None) -> int:
-        """How long the log was at a time; 0 for the time before all."""
-        return 0 if at is None else sum(event.at <= at for event in self.log)
 
     def state(self, end: int) -> dict[Key, Event]:
         return {event.key: event for event in self.log[:end] if event.state_key is not None}
@@ -149,6 +145,17 @@ class Room:
         return next(e.index for e in own if e.index > last) + 1
 
 
+@dataclass(frozen=True)
+class Moment:
+    """What one token stands for."""
+
+    time: int = 0
+    ends: Mapping[str, int] = field(default_factory=dict)
+
+    def end(self, room: Room) -> int:
+        return self.ends.get(room.room_id, 0)
+
+
 @dataclass
 class Model:
     """Everything that happened, in order."""
@@ -162,6 +169,11 @@ class Model:
     presented: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """Per device the latest time whose token it has shown: what came until then may be gone."""
     key_changes: list[tuple[int, str]] = field(default_factory=list)
+
+    def moment(self) -> Moment:
+        """The present."""
+        ends = {room.room_id: len(room.log) for room in self.rooms.values()}
+        return Moment(self.now, ends)
 
     # -- what happens --------------------------------------------------------------------------
 
@@ -178,9 +190,7 @@ class Model:
         txn: tuple[str, str] | None = None,
         redacts: Event | None = None,
     ) -> Event:
-        event = Event(
-            room, len(room.log), self.now, type_, sender, state_key, mark, value, txn, event_id
-        )
+        event = Event(room, len(room.log), type_, sender, state_key, mark, value, txn, event_id)
         room.log.append(event)
         self.by_mark[mark] = event
         if event_id is not None:
@@ -229,22 +239,22 @@ class Model:
 
     # -- devices -------------------------------------------------------------------------------
 
-    def follows(self, user: str, at: int) -> set[str]:
-        """Everybody with whom the person shares an encrypted room at a time."""
+    def follows(self, user: str, at: Moment) -> set[str]:
+        """Everybody with whom the person shares an encrypted room at a moment."""
         shared: set[str] = set()
         for room in self.rooms.values():
-            end = room.end(at)
+            end = at.end(room)
             if room.encrypted(end) and user in (joined := room.joined(end)):
                 shared |= joined
         return shared - {user}
 
-    def met(self, user: str, since: int, at: int) -> set[str]:
+    def met(self, user: str, since: Moment, at: Moment) -> set[str]:
         """Everybody whose membership, of whatever kind, was told in a room while the person was in
-        it within a time.
+        it between two moments.
         """
         met: set[str] = set()
         for room in self.rooms.values():
-            for end in range(room.end(since), room.end(at) + 1):
+            for end in range(since.end(room), at.end(room) + 1):
                 if user in room.joined(end) or (end and user in room.joined(end - 1)):
                     met |= {key for type_, key in room.state(end) if type_ == MEMBER}
         return met - {user}

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import orjson
 
-from tests.model.model import MARK, MEMBER, Event, Json, Key, Model, Room
+from tests.model.model import MARK, MEMBER, Event, Json, Key, Model, Moment, Room
 from tests.world import V3, Device
 
 _KINDS: Final = ("join", "invite", "knock", "leave")
@@ -26,7 +26,7 @@ class Wish:
     page: int = 100
     """Events that it takes at once when it pages back."""
 
-    def query(self) -> dict[str, str]:
+    def query(self) -> Json:
         timeline: Json = {"limit": self.limit}
         if self.only_messages:
             timeline["types"] = ["m.room.message"]
@@ -35,7 +35,7 @@ class Wish:
             "state": {"lazy_load_members": self.lazy},
             "include_leave": self.include_leave,
         }
-        query = {"filter": orjson.dumps({"room": room}).decode()}
+        query: Json = {"filter": orjson.dumps({"room": room}).decode()}
         if self.full_state:
             query["full_state"] = "true"
         if self.state_after:
@@ -60,10 +60,10 @@ class RoomView:
 
 @dataclass(frozen=True)
 class Token:
-    """A token, the time it stands for, and the rooms as its client knew them then."""
+    """A token, the moment it stands for, and the rooms as its client knew them then."""
 
     text: str
-    at: int
+    at: Moment
     rooms: Mapping[str, RoomView]
 
 
@@ -110,8 +110,9 @@ class Reader:
     async def pages(self, room: Room, start: str | None, wish: Wish, *, way: str) -> list[Event]:
         """Everything from a token to the end of the history, in the order of the way."""
         events: list[Event] = []
-        wanted = {"types": ["m.room.message"]} if wish.only_messages else {}
-        wanted |= {"lazy_load_members": True} if wish.lazy else {}
+        wanted: Json = {"lazy_load_members": wish.lazy}
+        if wish.only_messages:
+            wanted["types"] = ["m.room.message"]
         while True:
             status, page = await self.asks(
                 "GET",
@@ -151,10 +152,10 @@ class Reader:
         since = token.text if token else None
         status, answer = await self.asks("GET", "/sync", since=since, **wish.query())
         assert status == 200, answer
-        await self.understands(answer, token, wish, self.model.now)
+        await self.understands(answer, token, wish, self.model.moment())
 
-    async def understands(self, answer: Json, token: Token | None, wish: Wish, at: int) -> None:
-        """Compares an answer with what happened between the token and a time, and keeps it."""
+    async def understands(self, answer: Json, token: Token | None, wish: Wish, at: Moment) -> None:
+        """Compares an answer with what happened between the token and a moment, and keeps it."""
         rooms = answer.get("rooms", {})
         for kind in rooms:
             assert kind in _KINDS
@@ -179,14 +180,14 @@ class Reader:
         """Before a token of this device is used: what it stands for may be deleted from now on."""
         presented = self.model.presented
         device = self.device.device_id
-        presented[device] = max(presented[device], token.at)
+        presented[device] = max(presented[device], token.at.time)
 
-    def _check_mail(self, answer: Json, token: Token | None, at: int) -> None:
+    def _check_mail(self, answer: Json, token: Token | None, at: Moment) -> None:
         """Each message once, in order; gone only what was fetched and presented."""
         events = answer.get("to_device", {}).get("events", [])
         told = [mark for event in events for mark in MARK.findall(event["content"]["body"])]
-        after = token.at if token else 0
-        mail = [(t, m) for t, m in self.model.mail[self.device.device_id] if after < t <= at]
+        after = token.at.time if token else 0
+        mail = [(t, m) for t, m in self.model.mail[self.device.device_id] if after < t <= at.time]
         kept_since = self.model.presented[self.device.device_id]
         sure = [mark for time, mark in mail if time > kept_since]
         assert told[len(told) - len(sure) :] == sure, f"{told} should end with {sure}"
@@ -194,7 +195,7 @@ class Reader:
         more = told[: len(told) - len(sure)]
         assert more == [mark for mark in maybe if mark in more], f"{more} of {maybe}"
 
-    def _check_device_lists(self, answer: Json, token: Token | None, at: int) -> None:
+    def _check_device_lists(self, answer: Json, token: Token | None, at: Moment) -> None:
         """`left` names whom one no longer has anything to do with; `changed` all who matter."""
         lists = answer.get("device_lists", {})
         changed, left = set(lists.get("changed", ())), set(lists.get("left", ()))
@@ -203,7 +204,9 @@ class Reader:
             return
         before, now = self.model.follows(self.user, token.at), self.model.follows(self.user, at)
         met = self.model.met(self.user, token.at, at)
-        new_keys = {user for time, user in self.model.key_changes if token.at < time <= at}
+        new_keys = {
+            user for time, user in self.model.key_changes if token.at.time < time <= at.time
+        }
         assert not left & now, f"left names {left & now}, whom one still follows"
         assert left <= met, f"left names {left - met}, whom one never met"
         assert before - now <= left, f"left doesn't name {before - now - left}"
@@ -214,29 +217,29 @@ class Reader:
 
 @dataclass(frozen=True)
 class _Change:
-    """One room between a token and a time, as one device must be told of it."""
+    """One room between a token and a moment, as one device must be told of it."""
 
     reader: Reader
     room: Room
     token: Token | None
     old: RoomView | None
     wish: Wish
-    at: int
+    at: Moment
 
     @property
     def first(self) -> int:
-        return self.room.end(self.token.at if self.token else None)
+        return self.token.at.end(self.room) if self.token else 0
 
     @property
     def end(self) -> int:
-        return self.room.end(self.at)
+        return self.at.end(self.room)
 
     async def agrees(self, told: Mapping[str, Json]) -> RoomView | None:
         """Checks one room of an answer; returns the view of a room that one is in."""
         user, room = self.reader.user, self.room
         was = room.membership(user, self.first) if self.token else "leave"
         now = room.membership(user, self.end)
-        moved = bool(room.own(user, self.first, self.end))
+        moved = self.token is not None and bool(room.own(user, self.first, self.end))
         ever = bool(room.own(user, 0, self.end))
         kinds = list(told)
         if now == "join":
@@ -264,8 +267,9 @@ class _Change:
         first = 0 if fresh else self.first
         expected = self._shown(first, self.end)
         if section is None or "timeline" not in section:
-            assert not fresh and not self.wish.full_state, f"{self.room.room_id} is missing"
-            assert self.token is not None and self.old is not None
+            due = fresh or self.wish.full_state
+            assert not due, f"{self.room.room_id} is missing"
+            assert self.old is not None
             assert not expected, f"not told: {expected}"
             if self.end == self.first:
                 return self.old

@@ -23,15 +23,20 @@ IN_SHORT = settings(
 )
 
 
+@pytest.fixture
+def engine(_kind: str) -> str:
+    return _kind
+
+
 def test_what_everybody_was_told_is_what_happened(
-    _kind: str, tmp_path: Path, request: pytest.FixtureRequest
+    engine: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    live(IN_SHORT, _kind, tmp_path, request)
+    live(IN_SHORT, engine, tmp_path, request)
 
 
 @pytest.mark.long
 def test_what_everybody_was_told_is_what_happened_in_long_lives(
-    _kind: str, tmp_path: Path, request: pytest.FixtureRequest
+    engine: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     long = settings(IN_SHORT, max_examples=2_000, stateful_step_count=60, derandomize=False)
-    live(long, _kind, tmp_path, request)
+    live(long, engine, tmp_path, request)
