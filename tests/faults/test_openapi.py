@@ -118,12 +118,13 @@ def test_no_request_brings_out_a_mistake(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.definition.raw["operationId"])
 def test_no_request_of_many_brings_out_a_mistake(
-    server: ServerProcess, session: requests.Session, operation: Any, mode: GenerationMode
+    server: ServerProcess, session: requests.Session, operation: Any
 ) -> None:
-    _try(server, session, operation, mode, examples=100)
+    _try(server, session, operation, GenerationMode.POSITIVE, examples=100)
+    if len(operation.query) or len(operation.body):  # there is something to get wrong
+        _try(server, session, operation, GenerationMode.NEGATIVE, examples=100)
 
 
 @pytest.mark.long

@@ -14,6 +14,8 @@ from urllib.parse import quote
 import pytest
 
 from posthouse.matrix import RoomId, UserId
+from posthouse.rooms import RoomCheck
+from posthouse.rooms import memory as memory_module
 from posthouse.rooms.judging import Appender
 from posthouse.rooms.memory import RoomMemory
 from posthouse.std.faults import Unavailable
@@ -318,3 +320,39 @@ async def test_who_joined_while_a_room_stream_failed_is_told_of_the_room_once(
     ]
     members = await trial.ada.phone.ask("GET", f"{V3}/rooms/{quote(trial.room)}/joined_members")
     assert dora.user_id in members["joined"]
+
+
+async def test_nothing_is_judged_on_a_room_that_memory_has_let_go_of(trial: Trial) -> None:
+    """A request that waits for a read holds the room's object; meanwhile it is evicted, loaded
+    again by somebody else, and has another head.
+    """
+    reached, opened = asyncio.Event(), asyncio.Event()
+
+    async def hold_first(owner: Owner, step: Step) -> None:
+        if (owner, step) == (Owner.ROOM, Step.READ) and not reached.is_set():
+            reached.set()
+            await opened.wait()
+
+    memory = trial.world.services.memory
+    known = memory.resident(RoomId(trial.room))
+    assert known is not None
+    known.complete = False
+    known.state.pop(("m.room.member", trial.boris.user_id), None)
+    trial.database.meet = hold_first
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(sends(trial, trial.boris.phone, "one", "one"))
+        await reached.wait()
+        held = memory.resident(RoomId(trial.room))
+        assert held is not None
+        held.watchers.clear()
+        with pytest.MonkeyPatch.context() as smaller:
+            smaller.setattr(memory_module, "ROOMS_MAX", 10)
+            memory._evict()
+        assert memory.resident(RoomId(trial.room)) is None
+        assert (await sends(trial, trial.ada.phone, "two", "two"))[0] == 200
+        opened.set()
+
+    assert first.result()[0] == 200
+    assert await texts_in_the_log(trial) == ["two", "one"]
+    users = trial.world.here.user_streams.reader()
+    assert [problem async for problem in RoomCheck(memory.reader(), users).problems()] == []

@@ -1,13 +1,11 @@
 """Judging and building one event inside the writer: a plain function of what is pending."""
 
-import dataclasses
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 
 import orjson
-from msgspec import structs
+from msgspec import Struct, structs
 
 from posthouse.matrix import (
     EventId,
@@ -42,8 +40,7 @@ _SIGNATURE_ALLOWANCE: Final = 256
 """What a signature by this server adds to a PDU; it is made when it is first needed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """An event that somebody wants to send."""
 
     type: str
@@ -55,8 +52,7 @@ class Draft:
     transaction: TransactionKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(Struct, frozen=True):
     """An event with its hashes."""
 
     event_id: EventId
@@ -285,7 +281,7 @@ def pruned(version: RoomVersion, target: Event) -> bytes:
 
 def pruned_state(standing: StateEvent, content: bytes) -> StateEvent:
     """A state event after its redaction: what replaces it doesn't quote what it said before."""
-    event = dataclasses.replace(
+    event = structs.replace(
         standing.event, base=pruned_base(standing.event, content), content_size=len(content)
     )
     return structs.replace(standing, content=orjson.loads(content), event=event)

@@ -33,6 +33,8 @@ ROOMS_MAX: Final = 20_000
 
 TAIL_BYTES_MAX: Final = 16 << 20
 
+_TRANSACTIONS_PER_READ: Final = 1_000
+
 CORE_STATE: Final = (
     "m.room.create",
     "m.room.power_levels",
@@ -87,25 +89,27 @@ class RoomMemory:
 
     async def refill(self, stream: int, head: int) -> None:
         """Reads the last hour's transactions from the log: a repeat must not become an event."""
-        since = self._clock.now_ms() - KEPT_MS
+        since_ms = self._clock.now_ms() - KEPT_MS
+        recent: list[store.SentRow] = []
+        complete_since_ms = 0  # as long as nothing older, or nothing more than fits, was found
         # A stream that was split from another begins with what that one wrote for its rooms.
-        rows: list[store.SentRow] = []
         for source in (stream, *ancestors_of(stream)):
-            end = row_id(stream, head) if source == stream else row_id(source + 1, 0) - 1
-            found = await store.recent_transactions(
-                self.reader(), row_id(source, 0), end, KEPT_MAX - len(rows)
-            )
-            rows += [row for row in found if self._streams.stream_of_key(row[0]) == stream]
-            if found and found[-1][5] < since:
-                break
-        recent = [row for row in rows if row[5] >= since]
-        complete = len(recent) < len(rows) or len(rows) < KEPT_MAX
+            before = row_id(source, head) + 1 if source == stream else row_id(source + 1, 0)
+            while not complete_since_ms:
+                page = await store.recent_transactions(
+                    self.reader(), row_id(source, 0), before, _TRANSACTIONS_PER_READ
+                )
+                for row in page:
+                    if row.ts < since_ms or len(recent) >= KEPT_MAX:
+                        complete_since_ms = max(since_ms, row.ts + 1)
+                        break
+                    if self._streams.stream_of_key(row.key.room) == stream:
+                        recent.append(row)
+                if len(page) < _TRANSACTIONS_PER_READ:
+                    break
+                before = page[-1].id
         self._transactions[stream].refill(
-            (
-                (TransactionKey(sender, device, room, txn[:1], txn[1:]), event_id, ts)
-                for room, sender, device, txn, event_id, ts in reversed(recent)
-            ),
-            since if complete else recent[-1][5] + 1,
+            ((row.key, row.event_id, row.ts) for row in reversed(recent)), complete_since_ms
         )
 
     # -- reading -------------------------------------------------------------------------------

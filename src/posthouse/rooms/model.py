@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import orjson
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from posthouse.matrix import EventId, RoomId, UserId
 from posthouse.matrix import StateEvent as RuledEvent
@@ -19,8 +19,7 @@ CONTENT_AT: Final = len(b'{"content":')
 """Where the content begins in an event's base bytes."""
 
 
-@dataclass(slots=True)
-class Event:
+class Event(Struct, gc=False):
     """One event of a room's log, as it is sent.
 
     `base` is the client's JSON text without its closing brace, without `room_id` and `unsigned`:
@@ -72,8 +71,7 @@ class Event:
         return membership if isinstance(membership, str) else None
 
 
-@dataclass(slots=True)
-class DeviceNote:
+class DeviceNote(Struct, gc=False):
     """An entry that says: this member's devices changed."""
 
     key: int
@@ -100,8 +98,7 @@ class StateEvent(RuledEvent, frozen=True):
         return value if isinstance(value, str) else None
 
 
-@dataclass(slots=True, frozen=True)
-class Head:
+class Head(Struct, frozen=True):
     """The newest event of a room: what the next one follows."""
 
     position: int
@@ -126,8 +123,7 @@ class Pointer:
     forgotten: bool
 
 
-@dataclass(slots=True, frozen=True)
-class TransactionKey:
+class TransactionKey(Struct, frozen=True):
     """What makes a send the same send: scope of a transaction id."""
 
     sender: UserId

@@ -203,20 +203,15 @@ class Reading:
         found: dict[Room, list[Event]] = {room: [] for room in wanted}
         rooms = {room.key: room for room in wanted}
         pairs = [(room.key, user) for room, users in wanted.items() for user in users]
+        later: list[tuple[int, str, int]] = []
         for event in await store.members_of_rooms(self._memory.reader(), pairs):
             room = rooms[event.key]
             if event.position > places[room]:
-                older = await store.state_key_at(
-                    self._memory.reader(),
-                    room.key,
-                    "m.room.member",
-                    event.state_key or "",
-                    places[room],
-                )
-                if older is None:
-                    continue
-                event = older
-            found[room].append(event)
+                later.append((room.key, event.state_key or "", places[room]))
+            else:
+                found[room].append(event)
+        for event in await store.members_at_places(self._memory.reader(), later):
+            found[rooms[event.key]].append(event)
         return found
 
     async def all_members(self, room: Room, place: int) -> list[Event]:

@@ -348,6 +348,8 @@ class Rooms:
         now_ms = self._clock.now_ms()
         if transactions.complete_since_ms <= now_ms - TRANSACTIONS_KEPT_MS:
             return None
+        if not self._transaction_index.may_have(key):
+            return None
         return await self._transaction_index.find(key, now_ms)
 
     async def _redaction_target(self, room: Room, event_id: object) -> Event:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from posthouse.matrix import EventId, InvalidParam, RoomId, UserId, event_id_of, hash_in
-from posthouse.rooms.model import DeviceNote, Event, Pointer
+from posthouse.rooms.model import DeviceNote, Event, Pointer, TransactionKey
 from posthouse.rooms.wire import base_bytes, served_content
 from posthouse.storage import Dialects, Insert, Reader, Row
 
@@ -318,6 +318,31 @@ _MEMBERS_OF_ROOMS: Final = Dialects(
     """,
 )
 
+_MEMBERS_AT_PLACES: Final = Dialects(
+    sqlite=f"""
+        WITH r AS MATERIALIZED (SELECT key, value FROM json_each($1)),
+            u AS MATERIALIZED (SELECT key, value FROM json_each($2)),
+            p AS MATERIALIZED (SELECT key, value FROM json_each($3))
+        SELECT {_COLUMNS} FROM r CROSS JOIN u ON u.key = r.key CROSS JOIN p ON p.key = r.key
+        CROSS JOIN events e ON e.id = (
+            SELECT x.id FROM events x
+            WHERE x.room = r.value AND x.type = 'm.room.member' AND x.state_key = u.value
+                AND x.position <= p.value
+            ORDER BY x.position DESC LIMIT 1
+        )
+    """,
+    postgresql=f"""
+        SELECT {_COLUMNS}
+        FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS r (room, user_id, place)
+        CROSS JOIN LATERAL (
+            SELECT * FROM events x
+            WHERE x.room = r.room AND x.type = 'm.room.member' AND x.state_key = r.user_id
+                AND x.position <= r.place
+            ORDER BY x.position DESC LIMIT 1
+        ) e
+    """,
+)
+
 _COUNTS_OF_ROOMS: Final = Dialects(
     sqlite="""
         SELECT s.room, s.membership, COUNT(*) FROM json_each($1) r
@@ -391,8 +416,8 @@ _MEMBER_EVENTS_OF_STREAM: Final = """
 """
 
 _RECENT_TRANSACTIONS: Final = """
-    SELECT room, sender, txn_device, txn_id, hash, ts FROM events
-    WHERE id > $1 AND id <= $2 AND txn_id IS NOT NULL ORDER BY id DESC LIMIT $3
+    SELECT id, room, sender, txn_device, txn_id, hash, ts FROM events
+    WHERE id > $1 AND id < $2 AND txn_id IS NOT NULL ORDER BY id DESC LIMIT $3
 """
 
 _OLDER_TRANSACTION: Final = """
@@ -418,6 +443,10 @@ ROOM_CURSORS: Final = Insert(
 
 _ROOM_CURSOR: Final = """
     SELECT position FROM room_cursors WHERE consumer = $1 AND source = $2 AND target = $3
+"""
+
+_INDEXED: Final = """
+    SELECT scope_hash FROM event_transactions WHERE scope_hash > $1 ORDER BY scope_hash LIMIT $2
 """
 
 _OLD_TRANSACTIONS: Final = """
@@ -452,8 +481,14 @@ FORGET: Final = """
 """
 
 
-SentRow = tuple[int, UserId, str, str, EventId, int]
-"""(room, sender, device, transaction id, event, ts)"""
+@dataclass(frozen=True, slots=True)
+class SentRow:
+    """An event that was sent with a transaction id."""
+
+    id: int
+    key: TransactionKey
+    event_id: EventId
+    ts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -692,6 +727,15 @@ async def members_of_rooms(reader: Reader, wanted: Sequence[tuple[int, str]]) ->
     return [event_of_row(row) for row in rows]
 
 
+async def members_at_places(reader: Reader, wanted: Sequence[tuple[int, str, int]]) -> list[Event]:
+    """The member events of these (room, person), each as it stood at a position."""
+    if not wanted:
+        return []
+    keys, users, places = zip(*wanted, strict=True)
+    rows = await reader.fetch_all(_MEMBERS_AT_PLACES, list(keys), list(users), list(places))
+    return [event_of_row(row) for row in rows]
+
+
 async def counts_of_rooms(reader: Reader, keys: Sequence[int]) -> dict[int, tuple[int, int]]:
     """How many are joined and invited, for each room."""
     counts = dict.fromkeys(keys, (0, 0))
@@ -737,17 +781,30 @@ async def member_events_of_stream(
 
 
 async def recent_transactions(
-    reader: Reader, after_id: int, up_to_id: int, limit: int
+    reader: Reader, after_id: int, before_id: int, limit: int
 ) -> list[SentRow]:
-    """(room, sender, device, transaction id, event, ts), newest first."""
-    rows = await reader.fetch_all(_RECENT_TRANSACTIONS, after_id, up_to_id, limit)
-    return [(r[0], UserId(r[1]), r[2], r[3], event_id_of(r[4]), r[5]) for r in rows]
+    """Events of a stream that were sent with a transaction id, newest first."""
+    rows = await reader.fetch_all(_RECENT_TRANSACTIONS, after_id, before_id, limit)
+    return [
+        SentRow(
+            r[0],
+            TransactionKey(UserId(r[2]), r[3], r[1], r[4][:1], r[4][1:]),
+            event_id_of(r[5]),
+            r[6],
+        )
+        for r in rows
+    ]
 
 
 async def older_transaction(reader: Reader, scope_hash: int, *, after_ms: int) -> EventId | None:
     """The event of a transaction that is no longer in memory, if it was made after a time."""
     row = await reader.fetch_one(_OLDER_TRANSACTION, scope_hash, after_ms)
     return event_id_of(row[0]) if row else None
+
+
+async def indexed_transactions(reader: Reader, after: int, limit: int) -> list[int]:
+    """The scope hashes of the index, in order."""
+    return [row[0] for row in await reader.fetch_all(_INDEXED, after, limit)]
 
 
 async def room_cursor(reader: Reader, consumer: str, source: int, target: int) -> int:

@@ -7,6 +7,7 @@ after two days.
 (1) The rows and the cursor go in with one batch of the stream's writer.
 (2) What the cursor has not reached is younger than the memory's time, or was lost to a stop: the
     first turn after a start catches up before the memory forgets anything.
+(3) Whatever is in the index is in the sieve, where there is one: it is put there first.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from posthouse.matrix import EventId, UserId
 from posthouse.rooms import store
 from posthouse.rooms.memory import RoomMemory
 from posthouse.rooms.model import TransactionKey
+from posthouse.rooms.sieve import Sieve
 from posthouse.rooms.transactions import KEPT_MS
 from posthouse.std.clock import Clock
 from posthouse.std.faults import Unavailable
@@ -35,6 +37,7 @@ _NAME: Final = "transactions"
 _AGE_MS: Final = KEPT_MS // 2
 """From this age on a transaction is entered: well before the memory forgets it."""
 _ROWS_PER_BATCH: Final = 200
+_NAMES_PER_READ: Final = 2_000
 _TURN_S: Final = 60.0
 
 
@@ -57,6 +60,14 @@ class TransactionIndex:
         self._clock = clock
         self._reached: dict[tuple[int, int], int] = {}
         """By source and target: a stream follows its own log, and the end of its ancestors'."""
+        self._sieve: Sieve | None = None
+        """None until the index was read."""
+        self._filling: Sieve | None = None
+        self._sieved_ms = 0
+
+    def may_have(self, key: TransactionKey) -> bool:
+        """False for nearly every new transaction, without a query: invariant 3."""
+        return self._sieve is None or self._sieve.may_have(scope_hash(key))
 
     async def find(self, key: TransactionKey, now_ms: int) -> EventId | None:
         """The event of a transaction that the memory no longer knows."""
@@ -86,6 +97,8 @@ class TransactionIndex:
     async def turn(self) -> None:
         """Enters what has come of age, and forgets what is too old."""
         now_ms = self._clock.now_ms()
+        if self._sieve is None or self._sieved_ms < now_ms - TRANSACTIONS_KEPT_MS:
+            await self._fill_sieve(now_ms)
         for source, target in list(self._reached):
             while await self._enter_some(source, target, now_ms - _AGE_MS):
                 pass
@@ -93,6 +106,24 @@ class TransactionIndex:
             await self._streams.submit(
                 stream, partial(_forget, stream, now_ms - TRANSACTIONS_KEPT_MS)
             )
+
+    async def _fill_sieve(self, now_ms: int) -> None:
+        """A new sieve of what the index has now: the last one held what is long forgotten, too."""
+        sieve = self._filling = Sieve()
+        names = [-(1 << 63)]
+        while names:
+            names = await store.indexed_transactions(
+                self._memory.reader(), names[-1], _NAMES_PER_READ
+            )
+            for name in names:
+                sieve.add(name)
+            await asyncio.sleep(0)
+        self._sieve, self._filling, self._sieved_ms = sieve, None, now_ms
+
+    def _let_through(self, name: int) -> None:
+        for sieve in (self._sieve, self._filling):
+            if sieve is not None:
+                sieve.add(name)
 
     async def _enter_some(self, source: int, target: int, before_ms: int) -> bool:
         """One batch of rows; whether there may be more."""
@@ -117,10 +148,9 @@ class TransactionIndex:
             for row in ripe:
                 if row[4] is not None and self._streams.streams.stream_of_key(row[1]) == target:
                     key = TransactionKey(UserId(row[2]), row[3], row[1], row[4][:1], row[4][1:])
-                    batch.insert(
-                        store.TRANSACTIONS,
-                        (scope_hash(key), target, row[5], row[6]),
-                    )
+                    name = scope_hash(key)
+                    self._let_through(name)
+                    batch.insert(store.TRANSACTIONS, (name, target, row[5], row[6]))
             batch.upsert(store.ROOM_CURSORS, (_NAME, source), (_NAME, source, target, reached))
 
         await self._streams.submit(target, judge)

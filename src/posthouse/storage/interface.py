@@ -31,10 +31,11 @@ class Dialects:
 Statement = str | Dialects
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Insert:
     """A batch insert: one `unnest` statement on PostgreSQL, one prepared statement on SQLite.
 
+    A constant of its store: it is itself and no other, so that a row finds its batch fast.
     `columns` pairs each column with its PostgreSQL type (`bigint`, `text`, `bytea`, `smallint`);
     `conflict` is the ON CONFLICT clause, empty for none. A batch must not hold two rows that
     conflict with each other: PostgreSQL refuses to touch one row twice in a statement.

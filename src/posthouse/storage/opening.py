@@ -1,4 +1,7 @@
-"""From settings to an open database whose schema is this release's."""
+"""From settings to an open database whose schema is this release's.
+
+Each engine's driver is imported when it is chosen: the other's would be a tenth of a start.
+"""
 
 from collections.abc import Sequence
 from importlib.resources.abc import Traversable
@@ -10,9 +13,7 @@ from posthouse.std.faults import Unavailable
 from posthouse.storage.folder import FolderLock
 from posthouse.storage.interface import Database, Owner
 from posthouse.storage.migrations import BUILT_IN, Migration, migrate, read_migrations
-from posthouse.storage.postgresql import PostgresqlDatabase, PostgresqlServer
 from posthouse.storage.settings import StorageSettings
-from posthouse.storage.sqlite import DatabaseFile, SqliteDatabase
 
 _WHOLE: Final = "posthouse"
 
@@ -47,6 +48,8 @@ async def _open_sqlite(
     split: bool,
     exclusive: bool,
 ) -> Database:
+    from posthouse.storage.sqlite import DatabaseFile, SqliteDatabase
+
     lock = _prepare(data, exclusive=exclusive)
     files: dict[Owner, DatabaseFile] = {}
     database = SqliteDatabase(files, lock)
@@ -68,6 +71,8 @@ async def _open_sqlite(
 async def _open_postgresql(
     settings: StorageSettings, scripts: Sequence[Migration], *, split: bool
 ) -> Database:
+    from posthouse.storage.postgresql import PostgresqlDatabase, PostgresqlServer
+
     servers: dict[Owner, PostgresqlServer] = {}
     database = PostgresqlDatabase(servers)
     try:

@@ -406,6 +406,8 @@ class JudgingWriter(Writer):
         except BaseException:
             if (batch.head, len(batch.applied)) != before:
                 self._spoil(batch)
+            elif not batch.waiters and batch is self._queue[-1]:
+                self._queue.pop()  # nothing came of it: no commit for nobody
             raise
         waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         batch.waiters.append((waiter, result))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from posthouse.matrix import RoomId, UserId
-from posthouse.rooms import Pointer, Room
+from posthouse.rooms import Room
 
 if TYPE_CHECKING:
     from posthouse.sync.waiting import Waiter
@@ -45,8 +45,8 @@ class Home:
     def __init__(self, user_id: UserId, ring: Callable[["Home"], None]) -> None:
         self.user_id = user_id
         self._ring = ring
-        self.rooms: dict[RoomId, tuple[Room, int]] = {}
-        """Joined rooms, each with the position of the own membership there."""
+        self.rooms: dict[RoomId, Room] = {}
+        """Joined rooms, by the ids that the rooms hold themselves: everybody shares one string."""
         self.user_position = 0
         """The newest entry of the person's log that isn't a to-device message."""
         self.to_device_position = 0
@@ -92,7 +92,7 @@ class Home:
             return changed
         return [
             room
-            for room, _ in self.rooms.values()
+            for room in self.rooms.values()
             if room.position > positions[room.stream - index_base]
         ]
 
@@ -106,15 +106,13 @@ class Home:
         self.stale = True
         self.doubts += 1
 
-    def settle(
-        self, joined: Iterable[tuple[Pointer, Room]], heads: tuple[int, ...], *, doubts: int
-    ) -> None:
+    def settle(self, joined: Iterable[Room], heads: tuple[int, ...], *, doubts: int) -> None:
         """The memberships as they were read, when there were so many doubts; `heads` are those of
         now, for what came while they were read was told to nobody here.
         """
-        before = {room for room, _ in self.rooms.values()}
-        self.rooms = {p.room_id: (room, p.room_position) for p, room in joined}
-        after = {room for room, _ in self.rooms.values()}
+        before = set(self.rooms.values())
+        self.rooms = {room.room_id: room for room in joined}
+        after = set(self.rooms.values())
         for room in before - after:
             room.watchers.discard(self)
             self.dirty.pop(room, None)
@@ -130,7 +128,7 @@ class Home:
 
     def leave_rooms(self) -> None:
         """Nobody is here any more."""
-        for room, _ in self.rooms.values():
+        for room in self.rooms.values():
             room.watchers.discard(self)
         self.rooms.clear()
         self.dirty.clear()

@@ -463,8 +463,7 @@ class Sync:
             if pointer.membership == "join"
         ]
         rooms = await self._memory.get_many([pointer.room_id for pointer in pointers])
-        joined = [(p, rooms[p.room_id]) for p in pointers if p.room_id in rooms]
-        home.settle(joined, self._room_streams.heads(), doubts=doubts)
+        home.settle(rooms.values(), self._room_streams.heads(), doubts=doubts)
         # What was announced while nobody listened for this person is looked for once.
         home.user_position = max(home.user_position, head)
         home.to_device_position = max(home.to_device_position, head)

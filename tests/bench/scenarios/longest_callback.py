@@ -28,7 +28,6 @@ def measure(server: BenchServer, scale: float) -> Figures:
     figures: Figures = {}
     for name, load in loads.items():
         server.restart(watched=True)
-        server.longest_callback()  # what the start took is not asked for
         load(server, min(scale, _SCALE))
         figures[name], figures[f"{name} in"] = server.longest_callback()
     return figures
