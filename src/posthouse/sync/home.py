@@ -46,7 +46,9 @@ class Home:
         self.user_id = user_id
         self._ring = ring
         self.rooms: dict[RoomId, tuple[Room, int]] = {}
-        """Joined rooms, each with the position of the own membership there."""
+        """Joined rooms, each with the position of the newest own membership event there: whoever
+        asks from before it may not have been in the room all the time.
+        """
         self.user_position = 0
         """The newest entry of the person's log that isn't a to-device message."""
         self.to_device_position = 0
@@ -113,6 +115,7 @@ class Home:
         now, for what came while they were read was told to nobody here.
         """
         before = {room for room, _ in self.rooms.values()}
+        # A new dict: an answer on its way goes on with the one it began with.
         self.rooms = {p.room_id: (room, p.room_position) for p, room in joined}
         after = {room for room, _ in self.rooms.values()}
         for room in before - after:
@@ -132,6 +135,6 @@ class Home:
         """Nobody is here any more."""
         for room, _ in self.rooms.values():
             room.watchers.discard(self)
-        self.rooms.clear()
+        self.rooms = {}
         self.dirty.clear()
         self.loaded = False
