@@ -123,19 +123,24 @@ class Assembler:
         state_after: bytes | None,
         now_ms: int,
     ) -> Answer:
-        """`start` is `since`, or the token of nothing for a first sync."""
+        """`start` is `since`, or the token of nothing for a first sync. Begins in the turn in which
+        the cut was captured: which rooms the person is in, and what changed there, is of the cut,
+        whatever the home learns while this reads.
+        """
+        joined = home.rooms
+        live = home.changed_since(since.rooms, self._rooms.count) if since is not None else ()
         pointers = {
             pointer.room_id: pointer
             for pointer in await self._pointers(home, since, cut, full_state=full_state)
         }
         sections, invites = await self._choose(
-            home, caller.user_id, since, cut, wanted, pointers, full_state=full_state
+            joined, live, caller.user_id, since, cut, wanted, pointers, full_state=full_state
         )
         await self._fill_timelines(sections, caller.user_id, wanted)
         await self._fill_state(sections, caller.user_id, wanted, state_after)
         if wanted.room.state.lazy_load_members:
             await self._fill_summaries(sections, caller.user_id, is_first=since is None)
-        lists = await self._lists(home, caller.user_id, since, cut, sections)
+        lists = await self._lists(joined, caller.user_id, since, cut, sections)
         data = await self._accounts.account_data_since(caller.user_id, start.user, cut.user)
         messages, reached = await self._to_device.to_device_since(
             caller.user_id, caller.device_id, start.to_device, cut.user, TO_DEVICE_MAX
@@ -144,7 +149,7 @@ class Assembler:
         token = cut.token(start, to_device=reached)
         parts = [b'{"next_batch":"%s"' % token.encode().encode()]
         rooms = self._render_rooms(
-            home, caller, start, cut, wanted, sections, data, state_after, now_ms
+            joined, caller, start, wanted, sections, data, state_after, now_ms
         )
         invited = [
             await self._render_invite(room, caller.user_id, membership, cut)
@@ -189,7 +194,8 @@ class Assembler:
 
     async def _choose(
         self,
-        home: Home,
+        joined: Mapping[RoomId, tuple[Room, int]],
+        live: Sequence[Room],
         user_id: UserId,
         since: SyncToken | None,
         cut: Cut,
@@ -199,14 +205,27 @@ class Assembler:
         full_state: bool,
     ) -> tuple[list[Section], list[tuple[Room, str]]]:
         """The rooms that the answer tells of, and the invites and knocks among them."""
-        moved: list[RoomId] = []
+        moved: dict[RoomId, None] = {}
         for pointer in pointers.values():
             if since is None or full_state or pointer.position > since.user:
                 if since is None and not _worth_a_first_look(pointer, wanted):
                     continue
                 if includes_room(wanted.room, pointer.room_id):
-                    moved.append(pointer.room_id)
-        rooms = await self._memory.get_many(moved)
+                    moved[pointer.room_id] = None
+        steady: list[Section] = []
+        for room in live:
+            assert since is not None, "a first sync looks at every room"
+            index = self._rooms.index_of(room.stream)
+            after, up_to = since.rooms[index], cut.rooms[index]
+            if up_to <= after or not includes_room(wanted.room, room.room_id):
+                continue
+            if joined[room.room_id][1] > after:
+                # The own membership was changed since, or is about to be: seen by the log alone.
+                moved[room.room_id] = None
+            elif room.room_id not in moved:
+                span = Span(room, after, up_to)
+                steady.append(Section(room, span, "join", "join", False, None))
+        rooms = await self._memory.get_many(list(moved))
         sights = await self._reading.sights(list(rooms.values()), user_id) if rooms else {}
         sections: list[Section] = []
         invites: list[tuple[Room, str]] = []
@@ -220,10 +239,12 @@ class Assembler:
                 if changed or full_state:
                     invites.append((room, now))
                 continue
-            if now in ("leave", "ban") and (
-                pointers[room.room_id].forgotten or not (changed or full_state)
-            ):
-                continue
+            if now in ("leave", "ban") and not changed:
+                # Forgotten or not: another device may have to learn that the room was left, once.
+                own = pointers.get(room.room_id)
+                forgotten = own is not None and own.forgotten
+                if forgotten or not (full_state and wanted.room.include_leave):
+                    continue
             if now != "join" and not sight.was_joined_within(after, up_to):
                 # A rejected invite, a ban after leaving: the person learns of that and no more.
                 sections.append(Section(room, Span(room, after, up_to), now, before, False, sight))
@@ -236,18 +257,7 @@ class Assembler:
                 end = left  # even where the world may read on: the room's timeline ends here
             span = Span(room, after if before == "join" else 0, end)
             sections.append(Section(room, span, now, before, is_whole, sight))
-        if since is not None:
-            chosen = {section.room for section in sections}
-            for room in home.changed_since(since.rooms, self._rooms.count):
-                if room in chosen or room in sights or not includes_room(wanted.room, room.room_id):
-                    continue
-                index = self._rooms.index_of(room.stream)
-                after, up_to = since.rooms[index], cut.rooms[index]
-                if up_to > after:
-                    sections.append(
-                        Section(room, Span(room, after, up_to), "join", "join", False, None)
-                    )
-        return sections, invites
+        return [*sections, *steady], invites
 
     # -- timelines and state -------------------------------------------------------------------
 
@@ -366,7 +376,7 @@ class Assembler:
 
     async def _lists(
         self,
-        home: Home,
+        joined: Mapping[RoomId, tuple[Room, int]],
         user_id: UserId,
         since: SyncToken | None,
         cut: Cut,
@@ -380,7 +390,7 @@ class Assembler:
             index = self._rooms.index_of(section.room.stream)
             span = Span(section.room, since.rooms[index], cut.rooms[index])
             stretches.append(Stretch(span, section.before == "join", section.membership == "join"))
-        lists = await self._device_lists.between(user_id, stretches, home.rooms)
+        lists = await self._device_lists.between(user_id, stretches, joined)
         lists.changed |= await self._devices.own_device_changes(user_id, since.user, cut.user)
         lists.left -= lists.changed
         return lists
@@ -389,10 +399,9 @@ class Assembler:
 
     def _render_rooms(
         self,
-        home: Home,
+        joined: Mapping[RoomId, tuple[Room, int]],
         caller: Caller,
         start: SyncToken,
-        cut: Cut,
         wanted: Filter,
         sections: Sequence[Section],
         data: Sequence[AccountDatum],
@@ -419,7 +428,7 @@ class Assembler:
                     text += b',"account_data":{"events":[%s]}' % b",".join(data_of[room_id])
                 texts.setdefault("leave", []).append(text + b"}")
         # Rooms in which nothing was written, but somebody types or the person kept a note.
-        for room_id in home.rooms:
+        for room_id in joined:
             if room_id in told or not includes_room(wanted.room, room_id):
                 continue
             extras = self.extras(room_id, start, wanted, data_of.get(room_id))
