@@ -272,6 +272,12 @@ class Reading:
         by_key = await store.counts_of_rooms(self._memory.reader(), [r.key for r in rooms])
         return {room: by_key[room.key] for room in rooms}
 
+    async def named(self, rooms: Sequence[Room]) -> set[Room]:
+        """The rooms that have a name of their own now, or an alias that stands for one."""
+        contents = await store.names_of_rooms(self._memory.reader(), [r.key for r in rooms])
+        named = {key for key, content in contents if names_its_room(content)}
+        return {room for room in rooms if room.key in named}
+
     async def heroes(
         self, rooms: Sequence[Room], but: UserId, limit: int
     ) -> dict[Room, list[UserId]]:
@@ -342,6 +348,12 @@ class Reading:
                 redaction = found.get((room.key, event.redacted_by))
                 if redaction is not None:
                     event.because = redaction.base + room_field(room.room_id) + b"}"
+
+
+def names_its_room(content: bytes) -> bool:
+    """Whether the content of a name or of a canonical alias says one."""
+    said = orjson.loads(content)
+    return any(isinstance(said.get(key), str) and said[key] for key in ("name", "alias"))
 
 
 def _of_devices(event: Event) -> bool:

@@ -45,6 +45,11 @@ from posthouse.sync.home import Home
 from posthouse.sync.waiting import TICK_S, TIMEOUT_MS_MAX, Waiter, Wheel
 
 BELLS_PER_SLICE: Final = 64
+_TELLS_MORE: Final = frozenset(
+    ("m.room.member", "m.room.encryption", "m.room.name", "m.room.canonical_alias")
+)
+"""Events with which device lists or the room's summary change: the answer is read."""
+
 HOMES_IDLE_S: Final = 300.0
 HOMES_MAX: Final = 100_000
 
@@ -281,7 +286,7 @@ class Sync:
                 if not isinstance(entry, Event):
                     people.add(entry.user_id)
                     continue
-                if entry.type == "m.room.member" or entry.type == "m.room.encryption":
+                if entry.type in _TELLS_MORE:
                     return None, True
                 if entry.txn_device == caller.device_id and entry.sender == caller.user_id:
                     own_send = True
@@ -305,6 +310,8 @@ class Sync:
                 text = self._fragments.of(
                     room, events, wanted.room, waiter.state_after, now_ms=now_ms
                 )
+            if not text:
+                continue
             told.add(room.room_id)
             if start.serial < cut.serial:
                 text += self._assembler.extras(room.room_id, start, wanted, None)
