@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
+from msgspec import structs
 from yarl import URL
 
 from posthouse.accounts import AccountSettings, PasswordSettings, RegistrationMode
@@ -45,6 +47,21 @@ class Refused(AssertionError):
     @property
     def errcode(self) -> str:
         return str(self.body.get("errcode"))
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A request and what came back, as it came."""
+
+    method: str
+    path: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body) if self.body else {}
 
 
 @dataclass
@@ -166,6 +183,8 @@ class World:
     settings: Settings
     wrap: Callable[[Database], Database] | None = None
     """Puts something between the server and its database: faults on demand."""
+    watch: Callable[[Answered], None] | None = None
+    """Sees every answer before who asked for it does."""
     people: dict[str, Person] = field(default_factory=dict)
     services: Services = field(init=False)
     here: Ground = field(init=False)
@@ -207,6 +226,11 @@ class World:
         await self.stop()
         await self.start()
 
+    async def become(self, **sections: Any) -> None:
+        """The server comes back with other settings."""
+        self.settings = structs.replace(self.settings, **sections)
+        await self.restart()
+
     async def request(
         self,
         method: str,
@@ -230,21 +254,37 @@ class World:
         **query: str | int | None,
     ) -> tuple[int, Mapping[str, str], Json]:
         """The same with the answer's headers."""
+        if body is None and method in ("POST", "PUT"):
+            body = b"{}"
+        answered = await self.exchange(method, path, body, token=token, query=query)
+        return answered.status, answered.headers, answered.json
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | bytes | None = None,
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str | int | None] = MappingProxyType({}),
+    ) -> Answered:
+        """One request, and the whole of its answer."""
         given = {key.rstrip("_"): value for key, value in query.items() if value is not None}
         url = self.address + path + ("?" + urlencode(given) if given else "")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        data = body if isinstance(body, bytes | None) else orjson.dumps(body)
-        if data is None and method in ("POST", "PUT"):
-            data = b"{}"
+        sent = {"Authorization": f"Bearer {token}"} if token else {}
         async with self._http.request(
             method,
             URL(url, encoded=True),
-            data=data,
-            headers=headers,
+            data=body if isinstance(body, bytes | None) else orjson.dumps(body),
+            headers={**sent, **(headers or {})},
             timeout=aiohttp.ClientTimeout(60),
+            allow_redirects=False,
         ) as answer:
-            text = await answer.read()
-            return answer.status, answer.headers, orjson.loads(text) if text else {}
+            answered = Answered(method, path, answer.status, answer.headers, await answer.read())
+        if self.watch is not None:
+            self.watch(answered)
+        return answered
 
     async def person(self, name: str) -> Person:
         """Somebody who registers now, or did before."""

@@ -39,7 +39,7 @@ wishes = st.builds(
     state_after=st.booleans(),
     full_state=st.sampled_from([False, False, False, True]),
     include_leave=st.booleans(),
-    page=st.sampled_from([1, 3, 100]),
+    page=st.sampled_from([3, 100, 100]),
 )
 visibilities = st.sampled_from(VISIBILITIES)
 
@@ -552,13 +552,13 @@ class People(RuleBasedStateMachine):
         event_id = quote(str(event.event_id))
         for asked in (f"{path}/event/{event_id}", f"{path}/context/{event_id}"):
             status, answer = await reader.asks("GET", asked)
-            assert (status == 200) == room.sees(reader.user, event), f"{asked}: {answer}"
+            assert (status == 200) == room.shows(reader.user, event), f"{asked}: {answer}"
             told = answer.get("event", answer)
             if status == 200:
                 assert self.model.name(room, told) is event
             for key in ("events_before", "events_after"):
                 told = self.model.told(room, answer.get(key, ()))
-                assert all(room.sees(reader.user, each) for each in told)
+                assert all(room.shows(reader.user, each) for each in told)
 
     def _asks_for_state(self, who: int, where: int) -> None:
         room, reader = self.room(where), self.reader(who)
@@ -599,7 +599,7 @@ class People(RuleBasedStateMachine):
 
     def _reads_from_the_beginning(self, who: int, where: int, wish: Wish) -> None:
         room, reader = self.room(where), self.reader(who)
-        seen = [e for e in room.seen(reader.user, 0, len(room.log)) if wish.shows(e)]
+        seen = [e for e in room.log if room.shows(reader.user, e) and wish.shows(e)]
         if seen:
             assert self.run(reader.pages(room, None, wish, way="f")) == seen
             assert self.run(reader.pages(room, None, wish, way="b")) == seen[::-1]

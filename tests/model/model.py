@@ -94,12 +94,15 @@ class Room:
     def sees(self, user: str, event: Event) -> bool:
         """Judged with what held at the event; before it or after it, where it changes just that."""
         if user not in self._visible:
-            who = NOBODY if user in self.forgotten else user
             self._visible[user] = [
-                self._sees(who, index, index) or self._sees(who, index, index + 1)
+                self._sees(user, index, index) or self._sees(user, index, index + 1)
                 for index in range(len(self.log))
             ]
         return self._visible[user][event.index]
+
+    def shows(self, user: str, event: Event) -> bool:
+        """Whether the person gets the event by asking: who forgot the room is a stranger to it."""
+        return self.sees(NOBODY if user in self.forgotten else user, event)
 
     def _sees(self, user: str, index: int, end: int) -> bool:
         visibility = self.value(VISIBILITY, end, "shared")
@@ -129,10 +132,8 @@ class Room:
                     state[event.key] = event
                 known.update(state.values() if sees else ())
                 own = state.get((MEMBER, user))
-                if own is None or user in self.forgotten:
-                    continue
-                known.add(own)
-                if own.value == "invite":
+                known.update([own] if own else ())
+                if own and own.value == "invite":
                     known.update(e for e in state.values() if e.type in STRIPPED)
                     known.update(e for e in [state.get((MEMBER, own.sender))] if e)
             self._known[user] = known

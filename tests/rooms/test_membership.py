@@ -268,3 +268,23 @@ async def test_only_who_is_in_a_room_types_there_and_only_for_themselves(world: 
     answer = await boris.phone.syncs()
     events = answer["rooms"]["join"][room]["ephemeral"]["events"]
     assert events[0]["content"] == {"user_ids": []}
+
+
+async def test_who_is_outside_may_knock_and_turn_down_by_setting_their_own_state(
+    world: World,
+) -> None:
+    """As `/knock` and `/leave` would; joining has a verb of its own."""
+    ada, boris = await world.person("ada"), await world.person("boris")
+    knock_on = [{"type": "m.room.join_rules", "content": {"join_rule": "knock"}}]
+    room = await world.room(ada, initial_state=knock_on)
+    shut = await world.room(ada, preset="private_chat")
+
+    for place, wish in ((shut, "knock"), (shut, "leave"), (shut, "join"), (room, "join")):
+        path = at_room(place, "state", "m.room.member", boris.user_id)
+        refused = await boris.phone.refusal("PUT", path, {"membership": wish})
+        assert (refused.status, refused.errcode) == (403, "M_FORBIDDEN")
+    await boris.phone.sets(room, "m.room.member", {"membership": "knock"}, boris.user_id)
+    assert await membership(ada.phone, room, boris.user_id) == "knock"
+    await ada.phone.invites(shut, boris.user_id)
+    await boris.phone.sets(shut, "m.room.member", {"membership": "leave"}, boris.user_id)
+    assert await membership(ada.phone, shut, boris.user_id) == "leave"

@@ -1,5 +1,7 @@
 """Account data: what a person's devices keep on the server, seen by nobody else."""
 
+from collections.abc import Sequence
+
 from posthouse.accounts import rules, store
 from posthouse.accounts.errors import AccountDataNotFound, NotYours, TooMuchStored
 from posthouse.accounts.model import AccountDatum
@@ -56,3 +58,9 @@ class AccountData:
     async def since(self, user_id: UserId, after: int, up_to: int) -> list[AccountDatum]:
         """What changed in `(after, up_to]`, in order. What changed again later isn't among it."""
         return await store.account_data_since(self._streams.reader(), user_id, after, up_to)
+
+    async def of_rooms(
+        self, user_id: UserId, rooms: Sequence[RoomId], up_to: int
+    ) -> list[AccountDatum]:
+        """All that is stored about some rooms and was last changed up to a position."""
+        return await store.account_data_of_rooms(self._streams.reader(), user_id, rooms, up_to)

@@ -164,6 +164,11 @@ class Accounts:
     ) -> list[AccountDatum]:
         return await self.account_data.since(user_id, after, up_to)
 
+    async def account_data_of_rooms(
+        self, user_id: UserId, rooms: Sequence[RoomId], up_to: int
+    ) -> list[AccountDatum]:
+        return await self.account_data.of_rooms(user_id, rooms, up_to)
+
     def cached_filter(self, user_id: UserId, id_or_json: str) -> Filter | None:
         return self.filters.cached(user_id, id_or_json)
 

@@ -391,6 +391,27 @@ async def account_data_since(
     return [AccountDatum(RoomId(row[0]), row[1], bytes(row[2]), row[3]) for row in rows]
 
 
+_DATA_OF_ROOMS: Final = Dialects(
+    sqlite="""
+        SELECT room_id, type, content, position FROM account_data
+        WHERE user_id = $1 AND room_id IN (SELECT value FROM json_each($2)) AND position <= $3
+        ORDER BY position
+    """,
+    postgresql="""
+        SELECT room_id, type, content, position FROM account_data
+        WHERE user_id = $1 AND room_id = ANY($2::text[]) AND position <= $3
+        ORDER BY position
+    """,
+)
+
+
+async def account_data_of_rooms(
+    reader: Reader, user_id: UserId, rooms: Sequence[RoomId], up_to: int
+) -> list[AccountDatum]:
+    rows = await reader.fetch_all(_DATA_OF_ROOMS, user_id, list(rooms), up_to)
+    return [AccountDatum(RoomId(row[0]), row[1], bytes(row[2]), row[3]) for row in rows]
+
+
 # --- filters
 
 _FILTER: Final = "SELECT definition FROM filters WHERE user_id = $1 AND filter_id = $2"

@@ -82,7 +82,9 @@ class RateLimiter:
         """Takes from a bucket, or raises `LimitExceeded` and takes nothing."""
         if not self._enabled:
             return
-        burst = limit.burst * self._factor
+        burst = max(
+            1.0, limit.burst * self._factor
+        )  # at least one passes, however small the factor
         rate = limit.per_second * self._factor
         now = self._clock.monotonic()
         place = (limit, key)

@@ -14,7 +14,7 @@ from posthouse.rooms.followers import Departures, DeviceNotes, ProfileCopies
 from posthouse.rooms.memory import RoomMemory
 from posthouse.rooms.model import DeviceNote, Entry, Event, Pointer, StateEvent
 from posthouse.rooms.projector import MembershipProjector
-from posthouse.rooms.reading import Reading, Sight, Span, as_seen
+from posthouse.rooms.reading import Reading, Sight, Span, as_seen, names_its_room
 from posthouse.rooms.room import Room
 from posthouse.rooms.service import Rooms
 from posthouse.rooms.settings import RoomSettings
@@ -47,6 +47,7 @@ __all__ = [
     "TypingNotices",
     "Wish",
     "as_seen",
+    "names_its_room",
     "render",
     "render_stripped",
     "room_field",

@@ -7,7 +7,7 @@
 """
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -53,8 +53,8 @@ class MembershipProjector:
         self._reached: dict[int, int] = {}
         self._stored: dict[int, int] = {}
         self._targets: dict[int, int] = {}
-        self._unprojected: dict[tuple[int, str], int] = {}
-        """The first change of each person that was announced and has no pointer yet."""
+        self._unprojected: dict[tuple[int, str], deque[int]] = {}
+        """The changes of each person that were announced and have no announced pointer yet."""
         self._heard_of: dict[int, int] = {}
         self._unheard: set[int] = set()
         """Streams whose announcements were lost: after what was heard of, anybody's membership may
@@ -131,7 +131,8 @@ class MembershipProjector:
                 self._heard_of[stream] = max(self._heard_of[stream], entry.position)
                 if isinstance(entry, Event) and entry.type == "m.room.member":
                     self._targets[stream] = max(self._targets[stream], entry.position)
-                    self._unprojected.setdefault((stream, entry.state_key or ""), entry.position)
+                    whose = stream, entry.state_key or ""
+                    self._unprojected.setdefault(whose, deque()).append(entry.position)
                     self._wake.set()
 
     def _was_reset(self, stream: int) -> None:
@@ -148,8 +149,8 @@ class MembershipProjector:
             return min(head, self._heard_of[stream])
         if not self._unprojected:
             return head
-        position = self._unprojected.get((stream, user_id))
-        return head if position is None else min(head, position - 1)
+        positions = self._unprojected.get((stream, user_id))
+        return head if positions is None else min(head, positions[0] - 1)
 
     async def _catch_up(self, source: int) -> None:
         while self._reached[source] < (target := self._targets[source]):
@@ -167,10 +168,9 @@ class MembershipProjector:
             for stream, of_stream in by_target.items():
                 await self._project(source, stream, of_stream)
             self._reached[source] = reached
-            for key, position in list(self._unprojected.items()):
-                if key[0] == source and position <= reached:
-                    # A later change of the same person is told again by the next reading.
-                    del self._unprojected[key]
+            for stream, user_id in list(self._unprojected):
+                if stream == source:
+                    self._forget_projected(source, user_id, reached)
             self._moved.set()
         if source in self._unheard:
             self._unheard.discard(source)
@@ -202,5 +202,20 @@ class MembershipProjector:
                         store.SET_POINTER, user_id, room_id, membership, room_position, position
                     )
             await write.execute(SET_USER_CURSOR, NAME, source, target, changes[-1][2])
+            write.after_commit(announced)
+
+        def announced() -> None:
+            # In the turn in which the pointers enter the tokens: a token that holds a pointer
+            # and not the change it points to would never tell of the change.
+            for _, _, room_position, user_id, _ in changes:
+                self._forget_projected(source, user_id, room_position)
 
         await self._user_streams.write_stream(target, work)
+
+    def _forget_projected(self, source: int, user_id: str, reached: int) -> None:
+        """A person's changes up to a position have their pointers; later ones still wait."""
+        positions = self._unprojected.get((source, user_id))
+        while positions and positions[0] <= reached:
+            positions.popleft()
+        if positions is not None and not positions:
+            del self._unprojected[source, user_id]

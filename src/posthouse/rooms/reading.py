@@ -6,10 +6,11 @@ media all ask it.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
+from msgspec import structs
 
 from posthouse.matrix import (
     STRIPPED_STATE,
@@ -102,13 +103,13 @@ def as_seen(event: Event, sight: Sight, reader: UserId) -> Event:
     https://spec.matrix.org/v1.19/client-server-api/#room-event-format (`prev_content`)
     """
     if event.because is not None and not sight.sees(event.redacted_by):
-        event = replace(event, because=None)
+        event = structs.replace(event, because=None)
     if event.replaces and not (
         sight.sees(event.replaces)
         or sight.membership_at(event.position - 1) == Membership.JOIN
         or (event.type == "m.room.member" and event.state_key == reader)
     ):
-        event = replace(event, prev_content=None, replaces_id=None)
+        event = structs.replace(event, prev_content=None, replaces_id=None)
     return event
 
 
@@ -272,6 +273,12 @@ class Reading:
         by_key = await store.counts_of_rooms(self._memory.reader(), [r.key for r in rooms])
         return {room: by_key[room.key] for room in rooms}
 
+    async def named(self, rooms: Sequence[Room]) -> set[Room]:
+        """The rooms that have a name of their own now, or an alias that stands for one."""
+        contents = await store.names_of_rooms(self._memory.reader(), [r.key for r in rooms])
+        named = {key for key, content in contents if names_its_room(content)}
+        return {room for room in rooms if room.key in named}
+
     async def heroes(
         self, rooms: Sequence[Room], but: UserId, limit: int
     ) -> dict[Room, list[UserId]]:
@@ -342,6 +349,12 @@ class Reading:
                 redaction = found.get((room.key, event.redacted_by))
                 if redaction is not None:
                     event.because = redaction.base + room_field(room.room_id) + b"}"
+
+
+def names_its_room(content: bytes) -> bool:
+    """Whether the content of a name or of a canonical alias says one."""
+    said = orjson.loads(content)
+    return any(isinstance(said.get(key), str) and said[key] for key in ("name", "alias"))
 
 
 def _of_devices(event: Event) -> bool:

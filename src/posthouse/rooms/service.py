@@ -213,10 +213,33 @@ class Rooms:
         check_state_key(state_key)
         if type_ == _MEMBER and content.get("membership") == "invite":
             await self._check_invitable(UserId(state_key))
+        draft = Draft(type_, sender, content, state_key)
+        if type_ == _MEMBER and state_key == sender:
+            return await self._set_own_membership(room_id, draft)
         room = await self._room_for_writing(room_id, sender)
-        event = await self._append(room, Draft(type_, sender, content, state_key))
+        event = await self._append(room, draft)
         if type_ == _MEMBER:
             await self._projector.wait_for(room.stream, event.position)
+        return event.event_id
+
+    async def _set_own_membership(self, room_id: RoomId, draft: Draft) -> EventId:
+        """Who isn't in a room may knock, and turn an invite down; joining has a verb of its own,
+        where the server says who lets the person in.
+        """
+        room = await self.memory.get(room_id)
+        if room is None:
+            raise NotInRoom()
+        mine = await self._membership(room, draft.sender)
+        is_joined = mine is not None and mine.membership == "join"
+        if not is_joined and draft.content.get("membership") not in ("knock", "leave"):
+            raise NotInRoom()
+        try:
+            event = await self._append(room, draft)
+        except Forbidden:
+            if mine is None:
+                raise NotInRoom() from None
+            raise
+        await self._projector.wait_for(room.stream, event.position)
         return event.event_id
 
     # -- membership ----------------------------------------------------------------------------

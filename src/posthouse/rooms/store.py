@@ -358,27 +358,48 @@ _COUNTS_OF_ROOMS: Final = Dialects(
     """,
 )
 
-_HEROES_OF_ROOMS: Final = Dialects(
-    sqlite="""
-        SELECT s.room, s.state_key, s.membership FROM json_each($1) r
-        CROSS JOIN current_state s ON s.room = r.value AND s.type = 'm.room.member'
-            AND s.state_key IN (
-                SELECT x.state_key FROM current_state x
-                WHERE x.room = r.value AND x.type = 'm.room.member' AND x.state_key <> $2
-                    AND x.membership IN ('join', 'invite')
+
+def _first_members(memberships: str) -> Dialects:
+    return Dialects(
+        sqlite=f"""
+            SELECT s.room, s.state_key FROM json_each($1) r
+            CROSS JOIN current_state s ON s.room = r.value AND s.type = 'm.room.member'
+                AND s.state_key IN (
+                    SELECT x.state_key FROM current_state x
+                    WHERE x.room = r.value AND x.type = 'm.room.member' AND x.state_key <> $2
+                        AND x.membership IN ({memberships})
+                    ORDER BY x.position LIMIT $3
+                )
+            ORDER BY s.position
+        """,
+        postgresql=f"""
+            SELECT r.room, s.state_key FROM unnest($1::bigint[]) AS r (room)
+            CROSS JOIN LATERAL (
+                SELECT x.state_key, x.position FROM current_state x
+                WHERE x.room = r.room AND x.type = 'm.room.member' AND x.state_key <> $2
+                    AND x.membership IN ({memberships})
                 ORDER BY x.position LIMIT $3
-            )
-        ORDER BY s.position
+            ) s
+            ORDER BY s.position
+        """,
+    )
+
+
+_HEROES_OF_ROOMS: Final = _first_members("'join', 'invite'")
+_FORMER_HEROES_OF_ROOMS: Final = _first_members("'leave', 'ban'")
+
+_NAMES_OF_ROOMS: Final = Dialects(
+    sqlite="""
+        SELECT s.room, e.content FROM json_each($1) r
+        CROSS JOIN current_state s ON s.room = r.value AND s.state_key = ''
+            AND s.type IN ('m.room.name', 'm.room.canonical_alias')
+        CROSS JOIN events e ON e.room = s.room AND e.position = s.position
     """,
     postgresql="""
-        SELECT r.room, s.state_key, s.membership FROM unnest($1::bigint[]) AS r (room)
-        CROSS JOIN LATERAL (
-            SELECT x.state_key, x.membership, x.position FROM current_state x
-            WHERE x.room = r.room AND x.type = 'm.room.member' AND x.state_key <> $2
-                AND x.membership IN ('join', 'invite')
-            ORDER BY x.position LIMIT $3
-        ) s
-        ORDER BY s.position
+        SELECT s.room, e.content FROM current_state s
+        JOIN events e ON e.room = s.room AND e.position = s.position
+        WHERE s.room = ANY($1::bigint[]) AND s.state_key = ''
+            AND s.type IN ('m.room.name', 'm.room.canonical_alias')
     """,
 )
 
@@ -748,11 +769,21 @@ async def counts_of_rooms(reader: Reader, keys: Sequence[int]) -> dict[int, tupl
 async def heroes_of_rooms(
     reader: Reader, keys: Sequence[int], but: UserId, limit: int
 ) -> dict[int, list[UserId]]:
-    """The first members of each room beside one person, those of longest standing first."""
+    """The first members of each room beside one person, those of longest standing first. Where
+    nobody else is, those who were.
+    """
     heroes: dict[int, list[UserId]] = {key: [] for key in keys}
-    for row in await reader.fetch_all(_HEROES_OF_ROOMS, list(keys), but, limit):
-        heroes[row[0]].append(UserId(row[1]))
+    for statement in (_HEROES_OF_ROOMS, _FORMER_HEROES_OF_ROOMS):
+        without = [key for key in keys if not heroes[key]]
+        if without:
+            for row in await reader.fetch_all(statement, without, but, limit):
+                heroes[row[0]].append(UserId(row[1]))
     return heroes
+
+
+async def names_of_rooms(reader: Reader, keys: Sequence[int]) -> list[tuple[int, bytes]]:
+    """The content of each room's name and main alias, where it has them."""
+    return [(row[0], bytes(row[1])) for row in await reader.fetch_all(_NAMES_OF_ROOMS, list(keys))]
 
 
 async def joined_somewhere(

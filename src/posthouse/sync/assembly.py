@@ -24,19 +24,22 @@ from posthouse.rooms import (
     Span,
     TypingNotices,
     as_seen,
+    names_its_room,
     render,
     render_stripped,
 )
 from posthouse.streams import RoomToken, StreamMap, SyncToken, UserStreams
 from posthouse.sync.cut import Cut
 from posthouse.sync.device_lists import DeviceListReader, DeviceLists, Stretch
-from posthouse.sync.fragments import shows
+from posthouse.sync.fragments import shows, shows_state, takes_away
 from posthouse.sync.home import Home
 
 TIMELINE_LIMIT_DEFAULT: Final = 20
 TIMELINE_LIMIT_MAX: Final = 500
 TO_DEVICE_MAX: Final = 100
 HEROES: Final = 5
+_NAMES: Final = ("m.room.name", "m.room.canonical_alias")
+_SUMMARISED: Final = (*_NAMES, "m.room.member")
 _WIDER: Final = 5
 """How many times the limit is read where a filter will take some away."""
 
@@ -57,6 +60,13 @@ class Section:
     limited: bool = False
     state: list[Event] = field(default_factory=list)
     summary: dict[str, object] = field(default_factory=dict)
+    is_told_anew: bool = False
+    """Whether something happened that may change the summary."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell: the filter let nothing through."""
+        return not (self.is_whole or self.limited or self.timeline or self.state or self.summary)
 
     @property
     def is_mere_notice(self) -> bool:
@@ -134,21 +144,24 @@ class Assembler:
         state_after: bytes | None,
         now_ms: int,
     ) -> Answer:
-        """`start` is `since`, or the token of nothing for a first sync."""
+        """`start` is `since`, or the token of nothing for a first sync. Begins in the turn in which
+        the cut was captured: which rooms the person is in, and what changed there, is of the cut,
+        whatever the home learns while this reads.
+        """
+        joined = home.rooms
+        live = home.changed_since(since.rooms, self._rooms.count) if since is not None else ()
         pointers = {
             pointer.room_id: pointer
             for pointer in await self._pointers(home, since, cut, full_state=full_state)
         }
         chosen = await self._choose(
-            home, caller.user_id, since, cut, wanted, pointers, full_state=full_state
+            joined, live, caller.user_id, since, cut, wanted, pointers, full_state=full_state
         )
         sections = chosen.sections
         await self._fill_timelines(sections, caller.user_id, wanted)
         await self._fill_state(sections, caller.user_id, wanted, state_after)
-        if wanted.room.state.lazy_load_members:
-            await self._fill_summaries(sections, caller.user_id, is_first=since is None)
-        lists = await self._lists(home, caller.user_id, since, cut, chosen.stretches)
-        data = await self._accounts.account_data_since(caller.user_id, start.user, cut.user)
+        lists = await self._lists(joined, caller.user_id, since, cut, chosen.stretches)
+        data = await self._account_data(caller.user_id, start, cut, sections)
         messages, reached = await self._to_device.to_device_since(
             caller.user_id, caller.device_id, start.to_device, cut.user, TO_DEVICE_MAX
         )
@@ -156,7 +169,7 @@ class Assembler:
         token = cut.token(start, to_device=reached)
         parts = [b'{"next_batch":"%s"' % token.encode().encode()]
         rooms = self._render_rooms(
-            home, caller, start, cut, wanted, sections, data, state_after, now_ms
+            joined, caller, start, wanted, sections, data, state_after, now_ms
         )
         invited = [
             await self._render_invite(room, caller.user_id, membership, cut)
@@ -201,7 +214,8 @@ class Assembler:
 
     async def _choose(
         self,
-        home: Home,
+        joined: Mapping[RoomId, tuple[Room, int]],
+        live: Sequence[Room],
         user_id: UserId,
         since: SyncToken | None,
         cut: Cut,
@@ -211,15 +225,29 @@ class Assembler:
         full_state: bool,
     ) -> Choice:
         """The rooms that the answer tells of."""
-        moved: list[RoomId] = []
+        moved: dict[RoomId, None] = {}
         for pointer in pointers.values():
             if since is None or full_state or pointer.position > since.user:
                 if since is None and not _worth_a_first_look(pointer, wanted):
                     continue
-                moved.append(pointer.room_id)
-        rooms = await self._memory.get_many(moved)
-        sights = await self._reading.sights(list(rooms.values()), user_id) if rooms else {}
+                moved[pointer.room_id] = None
         chosen = Choice()
+        steady: list[Section] = []
+        for room in live:
+            assert since is not None, "a first sync looks at every room"
+            index = self._rooms.index_of(room.stream)
+            span = Span(room, since.rooms[index], cut.rooms[index])
+            if span.up_to <= span.after:
+                continue
+            if joined[room.room_id][1] > span.after:
+                # The own membership was changed since, or is about to be: seen by the log alone.
+                moved[room.room_id] = None
+            elif room.room_id not in moved:
+                chosen.stretches.append(Stretch(span, True, True))
+                if includes_room(wanted.room, room.room_id):
+                    steady.append(Section(room, span, "join", "join", False, None))
+        rooms = await self._memory.get_many(list(moved))
+        sights = await self._reading.sights(list(rooms.values()), user_id) if rooms else {}
         for room, sight in sights.items():
             index = self._rooms.index_of(room.stream)
             after, up_to = since.rooms[index] if since else 0, cut.rooms[index]
@@ -229,19 +257,20 @@ class Assembler:
             end = up_to
             if now != "join" and (left := sight.left_at(up_to)) is not None:
                 end = left  # even where the world may read on: what the person is told ends here
-            chosen.stretches.append(
-                Stretch(Span(room, after, end), before == "join", now == "join")
-            )
+            stretch = Stretch(Span(room, after, end), before == "join", now == "join")
+            chosen.stretches.append(stretch)
             if not includes_room(wanted.room, room.room_id):
                 continue
             if now in ("invite", "knock"):
                 if changed or full_state:
                     chosen.invites.append((room, now))
                 continue
-            if now in ("leave", "ban") and (
-                pointers[room.room_id].forgotten or not (changed or full_state)
-            ):
-                continue
+            if now in ("leave", "ban") and not changed:
+                # Forgotten or not: another device may have to learn that the room was left, once.
+                own = pointers.get(room.room_id)
+                forgotten = own is not None and own.forgotten
+                if forgotten or not (full_state and wanted.room.include_leave):
+                    continue
             if now != "join" and not sight.was_joined_within(after, up_to):
                 # A rejected invite, a ban after leaving: the person learns of that and no more.
                 notice = Section(room, Span(room, after, up_to), now, before, False, sight)
@@ -252,15 +281,7 @@ class Assembler:
                 continue
             span = Span(room, after if before == "join" else 0, end)
             chosen.sections.append(Section(room, span, now, before, is_whole, sight))
-        if since is not None:
-            for room in home.changed_since(since.rooms, self._rooms.count):
-                index = self._rooms.index_of(room.stream)
-                span = Span(room, since.rooms[index], cut.rooms[index])
-                if room in sights or span.up_to <= span.after:
-                    continue
-                chosen.stretches.append(Stretch(span, True, True))
-                if includes_room(wanted.room, room.room_id):
-                    chosen.sections.append(Section(room, span, "join", "join", False, None))
+        chosen.sections.extend(steady)
         return chosen
 
     # -- timelines and state -------------------------------------------------------------------
@@ -270,16 +291,7 @@ class Assembler:
     ) -> None:
         limit = wanted.room.timeline.limit
         limit = TIMELINE_LIMIT_DEFAULT if limit is None else min(limit, TIMELINE_LIMIT_MAX)
-        is_filtered = wanted.room.timeline.types is not None or any(
-            part is not None
-            for part in (
-                wanted.room.timeline.not_types,
-                wanted.room.timeline.senders,
-                wanted.room.timeline.not_senders,
-                wanted.room.timeline.contains_url,
-            )
-        )
-        width = limit * _WIDER if is_filtered else limit
+        width = limit * _WIDER if takes_away(wanted.room.timeline) else limit
         found = await self._reading.timelines([s.span for s in sections], width + 1)
         for section in sections:
             if section.is_mere_notice:
@@ -293,7 +305,8 @@ class Assembler:
             begin = _after_the_last_gap(section, events)
             # What the client doesn't learn from the timeline it learns from the state before it.
             gap = any(_seen(section, e) for e in events[:begin]) if section.is_whole else begin > 0
-            shown = [event for event in events[begin:] if shows(wanted.room, event)]
+            shown = [e for e in events[begin:] if shows(wanted.room, e, section.room.room_id)]
+            section.is_told_anew = any(event.type in _SUMMARISED for event in events)
             section.limited = more or gap or len(shown) > limit
             section.timeline = shown[-limit:] if limit else []
 
@@ -307,6 +320,7 @@ class Assembler:
         lazy = wanted.room.state.lazy_load_members
         whole = {s.room: s.span.up_to for s in sections if s.is_whole}
         states = await self._reading.states(whole, members=not lazy) if whole else {}
+        heroes = await self._fill_summaries(sections, states, user_id) if lazy else {}
         places: dict[Room, int] = {}
         wanted_members: dict[Room, set[str]] = {}
         for section in sections:
@@ -325,7 +339,7 @@ class Assembler:
                     Span(room, section.span.after, before)
                 )
             if lazy:
-                people = {event.sender for event in section.timeline}
+                people = {*heroes.get(room, ()), *(event.sender for event in section.timeline)}
                 if section.is_whole:
                     people.add(user_id)
                 told = {e.state_key for e in section.state if e.type == "m.room.member"}
@@ -339,35 +353,32 @@ class Assembler:
             section.state = [
                 event
                 for event in section.state
-                if matches(wanted.room.state, event_type=event.type, sender=event.sender)
+                if shows_state(wanted.room, event, section.room.room_id)
             ]
 
     async def _fill_summaries(
-        self, sections: Sequence[Section], user_id: UserId, *, is_first: bool
-    ) -> None:
-        """Counts, and who is in a room without a name, where that may have changed."""
+        self, sections: Sequence[Section], states: Mapping[Room, Sequence[Event]], user_id: UserId
+    ) -> Mapping[Room, Sequence[UserId]]:
+        """Counts, and who is in a room without a name, where that may have changed.
+
+        Returns these heroes: their member events belong to the answer. `states` are those of whole
+        sections.
+        """
         told = [
             section
             for section in sections
             if section.membership == "join"
-            and (
-                section.is_whole
-                or section.limited
-                or any(event.type == "m.room.member" for event in section.timeline)
-            )
+            and (section.is_whole or section.limited or section.is_told_anew)
         ]
         if not told:
-            return
+            return {}
         rooms = [section.room for section in told]
         counts = await self._reading.counts(rooms)
-        nameless = [
-            section.room
-            for section in told
-            if not any(
-                event.type in ("m.room.name", "m.room.canonical_alias")
-                for event in (*section.state, *section.timeline)
-            )
-        ]
+        named = {room for room, state in states.items() if any(map(_names_its_room, state))}
+        others = [room for room in rooms if room not in states]
+        if others:
+            named |= await self._reading.named(others)
+        nameless = [room for room in rooms if room not in named]
         heroes = await self._reading.heroes(nameless, user_id, HEROES) if nameless else {}
         for section in told:
             joined, invited = counts[section.room]
@@ -377,10 +388,28 @@ class Assembler:
             }
             if section.room in heroes:
                 section.summary["m.heroes"] = heroes[section.room]
+        return heroes
+
+    async def _account_data(
+        self, user_id: UserId, start: SyncToken, cut: Cut, sections: Sequence[Section]
+    ) -> list[AccountDatum]:
+        """What changed, and all that is stored about rooms that the client knew nothing of."""
+        data = await self._accounts.account_data_since(user_id, start.user, cut.user)
+        entered = {
+            section.room.room_id
+            for section in sections
+            if start.user and section.is_whole and section.before != "join"
+        }
+        if not entered:
+            return data
+        known = [datum for datum in data if datum.room_id not in entered]
+        return known + await self._accounts.account_data_of_rooms(
+            user_id, sorted(entered), cut.user
+        )
 
     async def _lists(
         self,
-        home: Home,
+        joined: Mapping[RoomId, tuple[Room, int]],
         user_id: UserId,
         since: SyncToken | None,
         cut: Cut,
@@ -389,7 +418,7 @@ class Assembler:
         """A first sync tells nothing: the client asks for whom it needs."""
         if since is None:
             return DeviceLists()
-        lists = await self._device_lists.between(user_id, stretches, home.rooms)
+        lists = await self._device_lists.between(user_id, stretches, joined)
         lists.changed |= await self._devices.own_device_changes(user_id, since.user, cut.user)
         lists.left -= lists.changed
         return lists
@@ -398,10 +427,9 @@ class Assembler:
 
     def _render_rooms(
         self,
-        home: Home,
+        joined: Mapping[RoomId, tuple[Room, int]],
         caller: Caller,
         start: SyncToken,
-        cut: Cut,
         wanted: Filter,
         sections: Sequence[Section],
         data: Sequence[AccountDatum],
@@ -411,7 +439,10 @@ class Assembler:
         data_of: dict[RoomId, list[bytes]] = {}
         for datum in data:
             if datum.room_id != GLOBAL_DATA and matches(
-                wanted.room.account_data, event_type=datum.type, sender=caller.user_id
+                wanted.room.account_data,
+                event_type=datum.type,
+                sender=caller.user_id,
+                room_id=datum.room_id,
             ):
                 data_of.setdefault(datum.room_id, []).append(_account_datum(datum))
         texts: dict[str, list[bytes]] = {}
@@ -421,14 +452,17 @@ class Assembler:
             told.add(room_id)
             text = self._render_section(section, caller, start, state_after, now_ms)
             if section.membership == "join":
-                text += self.extras(room_id, start, wanted, data_of.get(room_id))
+                extras = self.extras(room_id, start, wanted, data_of.get(room_id))
+                if section.is_empty and not extras:
+                    continue
+                text += extras
                 texts.setdefault("join", []).append(text + b"}")
             else:
                 if room_id in data_of:
                     text += b',"account_data":{"events":[%s]}' % b",".join(data_of[room_id])
                 texts.setdefault("leave", []).append(text + b"}")
         # Rooms in which nothing was written, but somebody types or the person kept a note.
-        for room_id in home.rooms:
+        for room_id in joined:
             if room_id in told or not includes_room(wanted.room, room_id):
                 continue
             extras = self.extras(room_id, start, wanted, data_of.get(room_id))
@@ -448,7 +482,7 @@ class Assembler:
         """A joined room's typing list and account data, each with a comma before it."""
         text = b""
         if self._typing.serial_of(room_id) > start.serial and matches(
-            wanted.room.ephemeral, event_type="m.typing", sender=""
+            wanted.room.ephemeral, event_type="m.typing", sender="", room_id=room_id
         ):
             content = orjson.dumps({"user_ids": self._typing.typists(room_id)})
             text = b',"ephemeral":{"events":[{"content":%s,"type":"m.typing"}]}' % content
@@ -501,6 +535,10 @@ class Assembler:
             key,
             b",".join(render_stripped(event) for event in events),
         )
+
+
+def _names_its_room(event: Event) -> bool:
+    return event.type in _NAMES and event.state_key == "" and names_its_room(event.content)
 
 
 def _worth_a_first_look(pointer: Pointer, wanted: Filter) -> bool:

@@ -8,7 +8,8 @@ from typing import Final
 
 import orjson
 
-from posthouse.accounts import RoomFilter, matches
+from posthouse.accounts import RoomEventFilter, RoomFilter, matches
+from posthouse.matrix import RoomId
 from posthouse.rooms import Event, Room, render
 from posthouse.streams import RoomToken
 
@@ -64,8 +65,10 @@ def live_fragment(
     generation: int,
     device: tuple[str, str] | None = None,
 ) -> bytes:
-    """A timeline without a gap, for somebody who is and was joined."""
-    shown = [event for event in events if shows(wanted, event)]
+    """A timeline without a gap, for somebody who is and was joined; empty where the filter lets
+    nothing through.
+    """
+    shown = [event for event in events if shows(wanted, event, room.room_id)]
     timeline = b",".join(
         [render(event, now_ms=now_ms, device=device, membership="join") for event in shown]
     )
@@ -86,8 +89,15 @@ def live_fragment(
             ]
         )
     if state_after is not None:
-        changed = [render(event, now_ms=now_ms) for event in shown if event.state_key is not None]
+        # Of all that happened: the timeline's filter takes nothing away from the state.
+        changed = [
+            render(event, now_ms=now_ms)
+            for event in events
+            if event.state_key is not None and shows_state(wanted, event, room.room_id)
+        ]
         state = b",".join([*changed, state] if state else changed)
+    if not shown and not state:
+        return b""
     previous = RoomToken(generation, events[0].position - 1).encode().encode()
     return (
         b'%s:{"timeline":{"events":[%s],"limited":false,"prev_batch":"%s"},"%s":{"events":[%s]}'
@@ -101,22 +111,36 @@ def live_fragment(
     )
 
 
-def shows(wanted: RoomFilter, event: Event) -> bool:
+def shows(wanted: RoomFilter, event: Event, room_id: RoomId) -> bool:
     """Whether a timeline filter lets an event through."""
-    timeline = wanted.timeline
-    if (
-        timeline.types is None
-        and timeline.not_types is None
-        and timeline.senders is None
-        and timeline.not_senders is None
-        and timeline.contains_url is None
-    ):
-        return True
+    return not takes_away(wanted.timeline) or _passes(wanted.timeline, event, room_id)
+
+
+def shows_state(wanted: RoomFilter, event: Event, room_id: RoomId) -> bool:
+    """Whether a filter of state lets an event through."""
+    return not takes_away(wanted.state) or _passes(wanted.state, event, room_id)
+
+
+def takes_away(part: RoomEventFilter) -> bool:
+    """Whether there are events that a filter doesn't let through."""
+    return not (
+        part.types is None
+        and part.not_types is None
+        and part.senders is None
+        and part.not_senders is None
+        and part.contains_url is None
+        and part.rooms is None
+        and part.not_rooms is None
+    )
+
+
+def _passes(part: RoomEventFilter, event: Event, room_id: RoomId) -> bool:
     return matches(
-        timeline,
+        part,
         event_type=event.type,
         sender=event.sender,
-        has_url=timeline.contains_url is not None and "url" in orjson.loads(event.content),
+        room_id=room_id,
+        has_url=part.contains_url is not None and "url" in orjson.loads(event.content),
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from posthouse.matrix import RoomId, UserId
-from posthouse.rooms import Room
+from posthouse.rooms import Pointer, Room
 
 if TYPE_CHECKING:
     from posthouse.sync.waiting import Waiter
@@ -45,8 +45,11 @@ class Home:
     def __init__(self, user_id: UserId, ring: Callable[["Home"], None]) -> None:
         self.user_id = user_id
         self._ring = ring
-        self.rooms: dict[RoomId, Room] = {}
-        """Joined rooms, by the ids that the rooms hold themselves: everybody shares one string."""
+        self.rooms: dict[RoomId, tuple[Room, int]] = {}
+        """Joined rooms, each with the position of the newest own membership event there: whoever
+        asks from before it may not have been in the room all the time. The ids are the strings
+        that the rooms hold themselves: everybody shares them.
+        """
         self.user_position = 0
         """The newest entry of the person's log that isn't a to-device message."""
         self.to_device_position = 0
@@ -92,7 +95,7 @@ class Home:
             return changed
         return [
             room
-            for room in self.rooms.values()
+            for room, _ in self.rooms.values()
             if room.position > positions[room.stream - index_base]
         ]
 
@@ -106,13 +109,16 @@ class Home:
         self.stale = True
         self.doubts += 1
 
-    def settle(self, joined: Iterable[Room], heads: tuple[int, ...], *, doubts: int) -> None:
+    def settle(
+        self, joined: Iterable[tuple[Pointer, Room]], heads: tuple[int, ...], *, doubts: int
+    ) -> None:
         """The memberships as they were read, when there were so many doubts; `heads` are those of
         now, for what came while they were read was told to nobody here.
         """
-        before = set(self.rooms.values())
-        self.rooms = {room.room_id: room for room in joined}
-        after = set(self.rooms.values())
+        before = {room for room, _ in self.rooms.values()}
+        # A new dict: an answer on its way goes on with the one it began with.
+        self.rooms = {room.room_id: (room, p.room_position) for p, room in joined}
+        after = {room for room, _ in self.rooms.values()}
         for room in before - after:
             room.watchers.discard(self)
             self.dirty.pop(room, None)
@@ -128,8 +134,8 @@ class Home:
 
     def leave_rooms(self) -> None:
         """Nobody is here any more."""
-        for room in self.rooms.values():
+        for room, _ in self.rooms.values():
             room.watchers.discard(self)
-        self.rooms.clear()
+        self.rooms = {}
         self.dirty.clear()
         self.loaded = False

@@ -45,6 +45,11 @@ from posthouse.sync.home import Home
 from posthouse.sync.waiting import TICK_S, TIMEOUT_MS_MAX, Waiter, Wheel
 
 BELLS_PER_SLICE: Final = 64
+_TELLS_MORE: Final = frozenset(
+    ("m.room.member", "m.room.encryption", "m.room.name", "m.room.canonical_alias")
+)
+"""Events with which device lists or the room's summary change: the answer is read."""
+
 HOMES_IDLE_S: Final = 300.0
 HOMES_MAX: Final = 100_000
 
@@ -236,7 +241,7 @@ class Sync:
             elif body is not None:
                 self._answer(waiter, body)
             elif waiter.deadline <= self._clock.monotonic():
-                self._answer_empty(waiter)
+                self._answer_empty(waiter, start, cut)
             else:
                 self._park(waiter)
         except Refusal as refusal:
@@ -266,6 +271,8 @@ class Sync:
             after, up_to = start.rooms[index], cut.rooms[index]
             if up_to <= after:
                 continue
+            if home.rooms[room.room_id][1] > after:
+                return None, True
             entries = self._memory.tail(room.stream).since(room.key, after, up_to)
             if entries is None or len(entries) > limit:
                 return None, True
@@ -279,7 +286,7 @@ class Sync:
                 if not isinstance(entry, Event):
                     people.add(entry.user_id)
                     continue
-                if entry.type == "m.room.member" or entry.type == "m.room.encryption":
+                if entry.type in _TELLS_MORE:
                     return None, True
                 if entry.txn_device == caller.device_id and entry.sender == caller.user_id:
                     own_send = True
@@ -303,6 +310,8 @@ class Sync:
                 text = self._fragments.of(
                     room, events, wanted.room, waiter.state_after, now_ms=now_ms
                 )
+            if not text:
+                continue
             told.add(room.room_id)
             if start.serial < cut.serial:
                 text += self._assembler.extras(room.room_id, start, wanted, None)
@@ -335,18 +344,22 @@ class Sync:
         self._unpark(waiter)
         waiter.exchange.answer(body)
 
-    def _answer_empty(self, waiter: Waiter) -> None:
-        """Nothing happened; the token moves on all the same."""
+    def _answer_empty(self, waiter: Waiter, start: SyncToken, cut: Cut) -> None:
+        """Nothing happened up to a cut that was looked at in this turn: the token moves on."""
+        self._answer_with_token(waiter, cut.token(start, to_device=cut.user))
+
+    def _answer_unmoved(self, waiter: Waiter) -> None:
+        """For who is sent away without a look: the next sync begins where this one did."""
         assert waiter.since is not None
         if self._user_streams.ownership.lost:
             self._unpark(waiter)
             waiter.exchange.fail(SteppedDown())
             return
-        start = self._start_token(waiter.caller, waiter.since)
-        cut = self.capture(waiter.home.user_id)
-        token = cut.token(start, to_device=cut.user).encode().encode()
+        self._answer_with_token(waiter, self._start_token(waiter.caller, waiter.since))
+
+    def _answer_with_token(self, waiter: Waiter, token: SyncToken) -> None:
         counts = self._devices.cached_key_counts(waiter.caller.user_id, waiter.caller.device_id)
-        body = b'{"next_batch":"%s"' % token
+        body = b'{"next_batch":"%s"' % token.encode().encode()
         if counts is not None:
             body += b"," + counts.fragment
         self._answer(waiter, body + b"}")
@@ -397,7 +410,7 @@ class Sync:
         waiter.home.waiters.append(waiter)
         self._wheel.add(waiter)
         waiter.exchange.on_gone = lambda: self._unpark(waiter)
-        waiter.exchange.on_drain = lambda: self._answer_empty(waiter)
+        waiter.exchange.on_drain = lambda: self._answer_unmoved(waiter)
 
     def _unpark(self, waiter: Waiter) -> None:
         if not waiter.is_parked:
@@ -417,15 +430,21 @@ class Sync:
                     await self._closed.wait()
             except TimeoutError:
                 now = self._clock.monotonic()
-                self._wheel.turn(now, self._expire)
+                self.turn(now)
                 self._typing.expire()
                 self._send_home(now)
+
+    def turn(self, now: float) -> None:
+        """Ends the waits whose time is over."""
+        self._wheel.turn(now, self._expire)
 
     def close(self) -> None:
         self._closed.set()
 
     def _expire(self, waiter: Waiter) -> None:
-        self._answer_empty(waiter)
+        """Looks once more: the bell of what was announced a moment ago may not have rung yet."""
+        waiter.deadline = 0.0
+        self._attempt(waiter)
 
     def _send_home(self, now: float) -> None:
         """Forgets people who have not asked for a while; the dict is in order of arrival."""
@@ -460,10 +479,13 @@ class Sync:
         pointers = [
             pointer
             for pointer in await self._reading.pointers(self._user_streams.reader(), home.user_id)
-            if pointer.membership == "join"
+            # One that is committed and not yet announced is not in the person's token either. What
+            # was before it isn't known here: the room counts as theirs, and its log has the word.
+            if pointer.membership == "join" or pointer.position > head
         ]
         rooms = await self._memory.get_many([pointer.room_id for pointer in pointers])
-        home.settle(rooms.values(), self._room_streams.heads(), doubts=doubts)
+        joined = [(p, rooms[p.room_id]) for p in pointers if p.room_id in rooms]
+        home.settle(joined, self._room_streams.heads(), doubts=doubts)
         # What was announced while nobody listened for this person is looked for once.
         home.user_position = max(home.user_position, head)
         home.to_device_position = max(home.to_device_position, head)

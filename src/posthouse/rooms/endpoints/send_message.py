@@ -23,6 +23,7 @@ class Request(Struct, frozen=True):
     txn_id: Annotated[str, Meta(min_length=1, max_length=255)]
     body: Annotated[bytes, RawBody()]
     delay: Annotated[str | None, Query("org.matrix.msc4140.delay")] = None
+    delayed_with: Annotated[str | None, Query("org.matrix.msc4140.parent_delay_id")] = None
 
 
 class Response(Struct, frozen=True):
@@ -35,7 +36,7 @@ class Response(Struct, frozen=True):
     body_limit=BODY_BYTES_MAX,
 )
 async def send_message(rooms: Rooms, caller: Caller, request: Request) -> Response:
-    if request.delay is not None:
+    if request.delay is not None or request.delayed_with is not None:
         raise NoDelayedEvents()
     content = parse_json_object(request.body)
     return Response(

@@ -21,6 +21,7 @@ class Request(Struct, frozen=True):
     body: Annotated[bytes, RawBody()]
     state_key: str = ""
     delay: Annotated[str | None, Query("org.matrix.msc4140.delay")] = None
+    delayed_with: Annotated[str | None, Query("org.matrix.msc4140.parent_delay_id")] = None
 
 
 class Response(Struct, frozen=True):
@@ -33,7 +34,7 @@ class Response(Struct, frozen=True):
     body_limit=BODY_BYTES_MAX,
 )
 async def set_room_state_with_key(rooms: Rooms, caller: Caller, request: Request) -> Response:
-    if request.delay is not None:
+    if request.delay is not None or request.delayed_with is not None:
         raise NoDelayedEvents()
     return Response(
         await rooms.set_state(
@@ -51,6 +52,7 @@ class UnkeyedRequest(Struct, frozen=True):
     event_type: str
     body: Annotated[bytes, RawBody()]
     delay: Annotated[str | None, Query("org.matrix.msc4140.delay")] = None
+    delayed_with: Annotated[str | None, Query("org.matrix.msc4140.parent_delay_id")] = None
 
 
 @put(
@@ -60,5 +62,11 @@ class UnkeyedRequest(Struct, frozen=True):
 )
 async def set_room_state(rooms: Rooms, caller: Caller, request: UnkeyedRequest) -> Response:
     """The same with the empty state key, whose slash may be left out."""
-    keyed = Request(request.room_id, request.event_type, request.body, "", request.delay)
+    keyed = Request(
+        request.room_id,
+        request.event_type,
+        request.body,
+        delay=request.delay,
+        delayed_with=request.delayed_with,
+    )
     return await set_room_state_with_key(rooms, caller, keyed)

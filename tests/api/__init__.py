@@ -1,0 +1,1 @@
+"""The client API as clients meet it: over HTTP, answer by answer."""
