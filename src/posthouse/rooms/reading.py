@@ -6,10 +6,11 @@ media all ask it.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
+from msgspec import structs
 
 from posthouse.matrix import (
     STRIPPED_STATE,
@@ -102,13 +103,13 @@ def as_seen(event: Event, sight: Sight, reader: UserId) -> Event:
     https://spec.matrix.org/v1.19/client-server-api/#room-event-format (`prev_content`)
     """
     if event.because is not None and not sight.sees(event.redacted_by):
-        event = replace(event, because=None)
+        event = structs.replace(event, because=None)
     if event.replaces and not (
         sight.sees(event.replaces)
         or sight.membership_at(event.position - 1) == Membership.JOIN
         or (event.type == "m.room.member" and event.state_key == reader)
     ):
-        event = replace(event, prev_content=None, replaces_id=None)
+        event = structs.replace(event, prev_content=None, replaces_id=None)
     return event
 
 
