@@ -84,14 +84,15 @@ _COLUMNS: Final = (
 
 _ROOM: Final = "SELECT room_id, version, creator FROM rooms WHERE room = $1"
 
+_ROOMS_AND_ENDS: Final = """
+    SELECT r.room, r.room_id, r.version, r.creator,
+        (SELECT MAX(e.position) FROM events e WHERE e.room = r.room),
+        (SELECT MAX(n.position) FROM device_notes n WHERE n.room = r.room)
+    FROM rooms r
+"""
 _ROOMS_BY_KEYS: Final = Dialects(
-    sqlite="""
-        SELECT room, room_id, version, creator FROM rooms
-        WHERE room IN (SELECT value FROM json_each($1))
-    """,
-    postgresql="""
-        SELECT room, room_id, version, creator FROM rooms WHERE room = ANY($1::bigint[])
-    """,
+    sqlite=_ROOMS_AND_ENDS + "WHERE r.room IN (SELECT value FROM json_each($1))",
+    postgresql=_ROOMS_AND_ENDS + "WHERE r.room = ANY($1::bigint[])",
 )
 
 _HEAD: Final = f"""
@@ -101,21 +102,6 @@ _HEAD: Final = f"""
 _LAST_NOTE: Final = """
     SELECT position FROM device_notes WHERE room = $1 ORDER BY position DESC LIMIT 1
 """
-
-_LAST_POSITIONS: Final = Dialects(
-    sqlite="""
-        SELECT r.value,
-            (SELECT MAX(e.position) FROM events e WHERE e.room = r.value),
-            (SELECT MAX(n.position) FROM device_notes n WHERE n.room = r.value)
-        FROM json_each($1) r
-    """,
-    postgresql="""
-        SELECT r.room,
-            (SELECT MAX(e.position) FROM events e WHERE e.room = r.room),
-            (SELECT MAX(n.position) FROM device_notes n WHERE n.room = r.room)
-        FROM unnest($1::bigint[]) AS r (room)
-    """,
-)
 
 _CURRENT: Final = f"""
     SELECT {_COLUMNS} FROM current_state s CROSS JOIN events e
@@ -588,9 +574,13 @@ async def fetch_room(reader: Reader, room: int) -> RoomRow | None:
     return RoomRow(RoomId(row[0]), row[1], UserId(row[2])) if row else None
 
 
-async def fetch_rooms(reader: Reader, keys: Sequence[int]) -> dict[int, RoomRow]:
+async def fetch_rooms(reader: Reader, keys: Sequence[int]) -> dict[int, tuple[RoomRow, int]]:
+    """Rooms by their keys, each with the position of its newest entry."""
     rows = await reader.fetch_all(_ROOMS_BY_KEYS, list(keys))
-    return {row[0]: RoomRow(RoomId(row[1]), row[2], UserId(row[3])) for row in rows}
+    return {
+        row[0]: (RoomRow(RoomId(row[1]), row[2], UserId(row[3])), max(row[4] or 0, row[5] or 0))
+        for row in rows
+    }
 
 
 async def fetch_head(reader: Reader, room: int) -> tuple[Event, int] | None:
@@ -602,12 +592,6 @@ async def fetch_head(reader: Reader, room: int) -> tuple[Event, int] | None:
 async def last_note_position(reader: Reader, room: int) -> int:
     row = await reader.fetch_one(_LAST_NOTE, room)
     return row[0] if row else 0
-
-
-async def last_positions(reader: Reader, rooms: Sequence[int]) -> dict[int, int]:
-    """The position of the newest entry of each room, in one statement."""
-    rows = await reader.fetch_all(_LAST_POSITIONS, list(rooms))
-    return {row[0]: max(row[1] or 0, row[2] or 0) for row in rows}
 
 
 async def current_state_event(
