@@ -3,6 +3,7 @@
 Positions bound every read of the log, so that an answer is of one moment whatever commits meanwhile.
 """
 
+import asyncio
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,6 +77,8 @@ DEVICE_NOTES: Final = Insert(
 REDACT: Final = """
     UPDATE events SET content = $1, redacted_by = $2 WHERE room = $3 AND position = $4
 """
+
+_ROWS_PER_SLICE: Final = 500
 
 _COLUMNS: Final = (
     "e.room, e.position, e.type, e.state_key, e.sender, e.ts, e.hash, e.prev, e.replaces, "
@@ -521,6 +524,16 @@ def unpack_positions(packed: bytes) -> tuple[int, ...]:
     return struct.unpack(f">{len(packed) // 8}q", packed)
 
 
+async def _events_of_many(rows: Sequence[Row]) -> list[Event]:
+    """Events from rows that may be thousands: others have their turn of the loop in between."""
+    events: list[Event] = []
+    for first in range(0, len(rows), _ROWS_PER_SLICE):
+        if first:
+            await asyncio.sleep(0)
+        events += [event_of_row(row) for row in rows[first : first + _ROWS_PER_SLICE]]
+    return events
+
+
 def event_of_row(row: Row) -> Event:
     """An event from the columns of `_COLUMNS`."""
     (
@@ -658,17 +671,17 @@ async def events_forwards(
 
 async def state_at(reader: Reader, room: int, position: int) -> list[Event]:
     """The whole state after the event at a position."""
-    return [event_of_row(r) for r in await reader.fetch_all(_STATE_AT, room, position)]
+    return await _events_of_many(await reader.fetch_all(_STATE_AT, room, position))
 
 
 async def all_members(reader: Reader, room: int) -> list[Event]:
     """The current member events of a room, of those who left too."""
-    return [event_of_row(r) for r in await reader.fetch_all(_MEMBERS_NOW, room)]
+    return await _events_of_many(await reader.fetch_all(_MEMBERS_NOW, room))
 
 
 async def all_members_at(reader: Reader, room: int, position: int) -> list[Event]:
     """The member events of a room as they stood after the event at a position."""
-    return [event_of_row(r) for r in await reader.fetch_all(_MEMBERS_AT, room, position)]
+    return await _events_of_many(await reader.fetch_all(_MEMBERS_AT, room, position))
 
 
 async def state_key_at(
@@ -696,7 +709,7 @@ async def timelines(
 ) -> list[Event]:
     """The newest `limit` events of each room with `after < position <= up_to`, in no order."""
     rows = await reader.fetch_all(_TIMELINES, list(keys), list(after), list(up_to), limit)
-    return [event_of_row(row) for row in rows]
+    return await _events_of_many(rows)
 
 
 async def events_at_places(reader: Reader, places: Sequence[tuple[int, int]]) -> list[Event]:
@@ -705,7 +718,7 @@ async def events_at_places(reader: Reader, places: Sequence[tuple[int, int]]) ->
         return []
     keys, positions = zip(*places, strict=True)
     rows = await reader.fetch_all(_AT_PLACES, list(keys), list(positions))
-    return [event_of_row(row) for row in rows]
+    return await _events_of_many(rows)
 
 
 async def sights(
@@ -720,7 +733,7 @@ async def sights(
 async def current_states(reader: Reader, keys: Sequence[int], *, members: bool) -> list[Event]:
     """The current state of several rooms, with or without their members."""
     rows = await reader.fetch_all(_STATES, list(keys), int(members))
-    return [event_of_row(row) for row in rows]
+    return await _events_of_many(rows)
 
 
 async def members_of_rooms(reader: Reader, wanted: Sequence[tuple[int, str]]) -> list[Event]:
