@@ -4,6 +4,7 @@ The live path (`fragments`) answers most polls without coming here. Everything i
 in a number of statements that doesn't grow with the number of rooms.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -40,6 +41,9 @@ TO_DEVICE_MAX: Final = 100
 HEROES: Final = 5
 _NAMES: Final = ("m.room.name", "m.room.canonical_alias")
 _SUMMARISED: Final = (*_NAMES, "m.room.member")
+SECTIONS_PER_SLICE: Final = 50
+"""Rooms after which a long answer lets others have their turn of the loop."""
+
 _WIDER: Final = 5
 """How many times the limit is read where a filter will take some away."""
 
@@ -147,7 +151,9 @@ class Assembler:
             joined, live, caller.user_id, since, cut, wanted, pointers, full_state=full_state
         )
         await self._fill_timelines(sections, caller.user_id, wanted)
+        await _give_way(sections)
         await self._fill_state(sections, caller.user_id, wanted, state_after)
+        await _give_way(sections)
         lists = await self._lists(joined, caller.user_id, since, cut, sections)
         data = await self._account_data(caller.user_id, start, cut, sections)
         messages, reached = await self._to_device.to_device_since(
@@ -156,7 +162,8 @@ class Assembler:
         counts = await self._devices.key_counts(caller.user_id, caller.device_id)
         token = cut.token(start, to_device=reached)
         parts = [b'{"next_batch":"%s"' % token.encode().encode()]
-        rooms = self._render_rooms(
+        await _give_way(sections)
+        rooms = await self._render_rooms(
             joined, caller, start, wanted, sections, data, state_after, now_ms
         )
         invited = [
@@ -413,7 +420,7 @@ class Assembler:
 
     # -- as text -------------------------------------------------------------------------------
 
-    def _render_rooms(
+    async def _render_rooms(
         self,
         joined: Mapping[RoomId, tuple[Room, int]],
         caller: Caller,
@@ -435,7 +442,9 @@ class Assembler:
                 data_of.setdefault(datum.room_id, []).append(_account_datum(datum))
         texts: dict[str, list[bytes]] = {}
         told: set[RoomId] = set()
-        for section in sections:
+        for number, section in enumerate(sections, start=1):
+            if number % SECTIONS_PER_SLICE == 0:
+                await asyncio.sleep(0)
             room_id = section.room.room_id
             told.add(room_id)
             text = self._render_section(section, caller, start, state_after, now_ms)
@@ -527,6 +536,12 @@ class Assembler:
 
 def _names_its_room(event: Event) -> bool:
     return event.type in _NAMES and event.state_key == "" and names_its_room(event.content)
+
+
+async def _give_way(sections: Sequence[Section]) -> None:
+    """Between the steps of a long answer: on SQLite nothing in them waits."""
+    if len(sections) >= SECTIONS_PER_SLICE:
+        await asyncio.sleep(0)
 
 
 def _worth_a_first_look(pointer: Pointer, wanted: Filter) -> bool:
