@@ -129,9 +129,11 @@ class Room:
                     state[event.key] = event
                 known.update(state.values() if sees else ())
                 own = state.get((MEMBER, user))
-                if own is None or user in self.forgotten:
+                if own is None:
                     continue
                 known.add(own)
+                if user in self.forgotten:
+                    continue
                 if own.value == "invite":
                     known.update(e for e in state.values() if e.type in STRIPPED)
                     known.update(e for e in [state.get((MEMBER, own.sender))] if e)

@@ -251,7 +251,7 @@ class _Change:
             if due:
                 self._invited(told["invite"])
             return None
-        if not ever or user in room.forgotten:
+        if not ever or (user in room.forgotten and not moved):
             assert not kinds, f"a room that isn't theirs is told as {kinds}"
             return None
         due = moved or (self.token is None and self.wish.include_leave)
@@ -287,7 +287,8 @@ class _Change:
         user, room = self.reader.user, self.room
         joined = any(e.value == "join" for e in room.own(user, self.first, self.end))
         timeline = section["timeline"]["events"]
-        if self.token is not None and was != "join" and not joined:
+        is_theirs = was == "join" or joined
+        if user in room.forgotten or (self.token is not None and not is_theirs):
             # They were never in the room as far as this answer goes: it tells of them alone.
             told = self.reader.model.told(room, timeline)
             assert told in ([], room.own(user, 0, self.end)[-1:]), f"more than a notice: {told}"

@@ -254,12 +254,18 @@ class Assembler:
                 if changed or full_state:
                     invites.append((room, now))
                 continue
-            if now in ("leave", "ban") and not changed:
-                # Forgotten or not: another device may have to learn that the room was left, once.
-                own = pointers.get(room.room_id)
-                forgotten = own is not None and own.forgotten
-                if forgotten or not (full_state and wanted.room.include_leave):
-                    continue
+            own = pointers.get(room.room_id)
+            if now in ("leave", "ban") and own is not None and own.forgotten:
+                if changed:
+                    # Another device still has the room: it learns that it was left, and no more.
+                    span = Span(room, after, up_to)
+                    unseen = sight.of_a_stranger()
+                    sections.append(Section(room, span, now, before, False, unseen))
+                continue
+            if now in ("leave", "ban") and not (
+                changed or (full_state and wanted.room.include_leave)
+            ):
+                continue
             if now != "join" and not sight.was_joined_within(after, up_to):
                 # A rejected invite, a ban after leaving: the person learns of that and no more.
                 sections.append(Section(room, Span(room, after, up_to), now, before, False, sight))
