@@ -6,10 +6,11 @@ media all ask it.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
+from msgspec.structs import replace
 
 from posthouse.matrix import (
     STRIPPED_STATE,
