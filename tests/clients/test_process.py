@@ -1,10 +1,11 @@
 """What every other test of this folder relies on: a server that starts, ends, and starts again."""
 
+from pathlib import Path
+
 import aiohttp
 import pytest
 
-from tests.databases import Place
-from tests.server_process import ServerDidNotStart, ServerProcess
+from tests.server_process import ServerDidNotStart, ServerProcess, running_server
 
 PASSWORD = "correct horse battery staple"
 
@@ -38,13 +39,13 @@ async def test_a_session_and_a_file_outlive_the_process(server: ServerProcess, c
             assert await answer.read() == b"a picture"
 
 
-async def test_two_servers_never_share_a_folder(server: ServerProcess, place: Place) -> None:
-    if place.engine == "postgresql":
-        pytest.skip("the folder's lock is the embedded engine's")
-    second = ServerProcess(server.data)
+async def test_two_servers_never_share_a_folder(tmp_path: Path) -> None:
+    """The folder's lock is the embedded engine's."""
+    with running_server(tmp_path / "data") as first:
+        second = ServerProcess(first.data)
 
-    with pytest.raises(ServerDidNotStart, match="in use"):
-        second.start()
+        with pytest.raises(ServerDidNotStart, match="in use"):
+            second.start()
 
 
 async def test_no_password_and_no_token_is_written_to_the_log(server: ServerProcess) -> None:

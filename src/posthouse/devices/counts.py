@@ -57,7 +57,5 @@ class CountsCache:
 
 
 async def read_counts(reader: Reader, user_id: UserId, device_id: DeviceId) -> KeyCounts:
-    one_time = {DEFAULT_ALGORITHM: 0}
-    one_time |= await store.one_time_counts(reader, user_id, device_id)
-    fallbacks = await store.fallbacks_of(reader, user_id, device_id)
-    return KeyCounts(one_time, [key.algorithm for key in fallbacks if not key.used])
+    one_time, fallbacks = await store.key_counts(reader, user_id, device_id)
+    return KeyCounts({DEFAULT_ALGORITHM: 0} | one_time, fallbacks)

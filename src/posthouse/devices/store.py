@@ -118,6 +118,23 @@ async def one_time_counts(reader: Reader, user_id: UserId, device_id: DeviceId) 
     return {row[0]: row[1] for row in rows}
 
 
+_KEY_COUNTS: Final = """
+    SELECT algorithm, COUNT(*), 0 FROM one_time_keys
+    WHERE user_id = $1 AND device_id = $2 GROUP BY algorithm
+    UNION ALL
+    SELECT algorithm, 0, 1 FROM fallback_keys WHERE user_id = $1 AND device_id = $2 AND used = 0
+"""
+
+
+async def key_counts(
+    reader: Reader, user_id: UserId, device_id: DeviceId
+) -> tuple[dict[str, int], list[str]]:
+    """How many one-time keys of each algorithm a device has, and its unused fallback keys'."""
+    rows = await reader.fetch_all(_KEY_COUNTS, user_id, device_id)
+    one_time = {row[0]: row[1] for row in rows if not row[2]}
+    return one_time, sorted(row[0] for row in rows if row[2])
+
+
 _KEYS_BY_ID: Final = """
     SELECT algorithm, key_id, key_json FROM {table}
     WHERE user_id = $1 AND device_id = $2 AND {among}

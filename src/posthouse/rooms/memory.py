@@ -166,16 +166,15 @@ class RoomMemory:
         if missing:
             keys = [room_key(room_id) for room_id in missing]
             rows = await store.fetch_rooms(self.reader(), keys)
-            last = await store.last_positions(self.reader(), keys)
             for room_id in missing:
                 key = room_key(room_id)
-                row = rows.get(key)
-                if row is None:
+                if key not in rows:
                     continue
+                row, position = rows[key]
                 room = self._rooms.get(key)
                 if room is None:
                     room = self._admit(row)
-                room.position = max(room.position, last.get(key, 0))
+                room.position = max(room.position, position)
                 found[room_id] = room
         return found
 

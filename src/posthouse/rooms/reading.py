@@ -31,6 +31,9 @@ from posthouse.rooms.wire import room_field
 from posthouse.storage import Reader
 
 MEMBERS_MAX: Final = 200_000
+
+ROWS_PER_READ: Final = 5_000
+"""Events that one statement reads for several rooms: what a turn of the loop bears on SQLite."""
 """The largest room that is supported (docs/architecture.md §6)."""
 
 
@@ -120,7 +123,9 @@ class Reading:
         self._memory = memory
 
     async def timelines(self, spans: Sequence[Span], limit: int) -> dict[Room, list[Event]]:
-        """The newest `limit` events of each span, oldest first; memory first, then one statement."""
+        """The newest `limit` events of each span, oldest first; memory first, then one statement
+        for as many rooms as it may read at once.
+        """
         found: dict[Room, list[Event]] = {}
         cold: list[Span] = []
         for span in spans:
@@ -134,14 +139,17 @@ class Reading:
                 found[span.room] = events[-limit:] if limit else []
         if cold:
             by_key: dict[int, list[Event]] = {span.room.key: [] for span in cold}
-            for event in await store.timelines(
-                self._memory.reader(),
-                [span.room.key for span in cold],
-                [span.after for span in cold],
-                [span.up_to for span in cold],
-                limit,
-            ):
-                by_key[event.key].append(event)
+            width = max(1, ROWS_PER_READ // max(1, limit))
+            for first in range(0, len(cold), width):
+                some = cold[first : first + width]
+                for event in await store.timelines(
+                    self._memory.reader(),
+                    [span.room.key for span in some],
+                    [span.after for span in some],
+                    [span.up_to for span in some],
+                    limit,
+                ):
+                    by_key[event.key].append(event)
             rooms = {span.room.key: span.room for span in cold}
             for key, events in by_key.items():
                 events.sort(key=_position)

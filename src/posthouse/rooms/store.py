@@ -3,6 +3,7 @@
 Positions bound every read of the log, so that an answer is of one moment whatever commits meanwhile.
 """
 
+import asyncio
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,6 +78,8 @@ REDACT: Final = """
     UPDATE events SET content = $1, redacted_by = $2 WHERE room = $3 AND position = $4
 """
 
+_ROWS_PER_SLICE: Final = 500
+
 _COLUMNS: Final = (
     "e.room, e.position, e.type, e.state_key, e.sender, e.ts, e.hash, e.prev, e.replaces, "
     "e.redacts, e.redacted_by, e.txn_device, e.txn_id, e.content"
@@ -84,14 +87,15 @@ _COLUMNS: Final = (
 
 _ROOM: Final = "SELECT room_id, version, creator FROM rooms WHERE room = $1"
 
+_ROOMS_AND_ENDS: Final = """
+    SELECT r.room, r.room_id, r.version, r.creator,
+        (SELECT MAX(e.position) FROM events e WHERE e.room = r.room),
+        (SELECT MAX(n.position) FROM device_notes n WHERE n.room = r.room)
+    FROM rooms r
+"""
 _ROOMS_BY_KEYS: Final = Dialects(
-    sqlite="""
-        SELECT room, room_id, version, creator FROM rooms
-        WHERE room IN (SELECT value FROM json_each($1))
-    """,
-    postgresql="""
-        SELECT room, room_id, version, creator FROM rooms WHERE room = ANY($1::bigint[])
-    """,
+    sqlite=_ROOMS_AND_ENDS + "WHERE r.room IN (SELECT value FROM json_each($1))",
+    postgresql=_ROOMS_AND_ENDS + "WHERE r.room = ANY($1::bigint[])",
 )
 
 _HEAD: Final = f"""
@@ -101,21 +105,6 @@ _HEAD: Final = f"""
 _LAST_NOTE: Final = """
     SELECT position FROM device_notes WHERE room = $1 ORDER BY position DESC LIMIT 1
 """
-
-_LAST_POSITIONS: Final = Dialects(
-    sqlite="""
-        SELECT r.value,
-            (SELECT MAX(e.position) FROM events e WHERE e.room = r.value),
-            (SELECT MAX(n.position) FROM device_notes n WHERE n.room = r.value)
-        FROM json_each($1) r
-    """,
-    postgresql="""
-        SELECT r.room,
-            (SELECT MAX(e.position) FROM events e WHERE e.room = r.room),
-            (SELECT MAX(n.position) FROM device_notes n WHERE n.room = r.room)
-        FROM unnest($1::bigint[]) AS r (room)
-    """,
-)
 
 _CURRENT: Final = f"""
     SELECT {_COLUMNS} FROM current_state s CROSS JOIN events e
@@ -535,6 +524,16 @@ def unpack_positions(packed: bytes) -> tuple[int, ...]:
     return struct.unpack(f">{len(packed) // 8}q", packed)
 
 
+async def _events_of_many(rows: Sequence[Row]) -> list[Event]:
+    """Events from rows that may be thousands: others have their turn of the loop in between."""
+    events: list[Event] = []
+    for first in range(0, len(rows), _ROWS_PER_SLICE):
+        if first:
+            await asyncio.sleep(0)
+        events += [event_of_row(row) for row in rows[first : first + _ROWS_PER_SLICE]]
+    return events
+
+
 def event_of_row(row: Row) -> Event:
     """An event from the columns of `_COLUMNS`."""
     (
@@ -588,9 +587,13 @@ async def fetch_room(reader: Reader, room: int) -> RoomRow | None:
     return RoomRow(RoomId(row[0]), row[1], UserId(row[2])) if row else None
 
 
-async def fetch_rooms(reader: Reader, keys: Sequence[int]) -> dict[int, RoomRow]:
+async def fetch_rooms(reader: Reader, keys: Sequence[int]) -> dict[int, tuple[RoomRow, int]]:
+    """Rooms by their keys, each with the position of its newest entry."""
     rows = await reader.fetch_all(_ROOMS_BY_KEYS, list(keys))
-    return {row[0]: RoomRow(RoomId(row[1]), row[2], UserId(row[3])) for row in rows}
+    return {
+        row[0]: (RoomRow(RoomId(row[1]), row[2], UserId(row[3])), max(row[4] or 0, row[5] or 0))
+        for row in rows
+    }
 
 
 async def fetch_head(reader: Reader, room: int) -> tuple[Event, int] | None:
@@ -602,12 +605,6 @@ async def fetch_head(reader: Reader, room: int) -> tuple[Event, int] | None:
 async def last_note_position(reader: Reader, room: int) -> int:
     row = await reader.fetch_one(_LAST_NOTE, room)
     return row[0] if row else 0
-
-
-async def last_positions(reader: Reader, rooms: Sequence[int]) -> dict[int, int]:
-    """The position of the newest entry of each room, in one statement."""
-    rows = await reader.fetch_all(_LAST_POSITIONS, list(rooms))
-    return {row[0]: max(row[1] or 0, row[2] or 0) for row in rows}
 
 
 async def current_state_event(
@@ -674,17 +671,17 @@ async def events_forwards(
 
 async def state_at(reader: Reader, room: int, position: int) -> list[Event]:
     """The whole state after the event at a position."""
-    return [event_of_row(r) for r in await reader.fetch_all(_STATE_AT, room, position)]
+    return await _events_of_many(await reader.fetch_all(_STATE_AT, room, position))
 
 
 async def all_members(reader: Reader, room: int) -> list[Event]:
     """The current member events of a room, of those who left too."""
-    return [event_of_row(r) for r in await reader.fetch_all(_MEMBERS_NOW, room)]
+    return await _events_of_many(await reader.fetch_all(_MEMBERS_NOW, room))
 
 
 async def all_members_at(reader: Reader, room: int, position: int) -> list[Event]:
     """The member events of a room as they stood after the event at a position."""
-    return [event_of_row(r) for r in await reader.fetch_all(_MEMBERS_AT, room, position)]
+    return await _events_of_many(await reader.fetch_all(_MEMBERS_AT, room, position))
 
 
 async def state_key_at(
@@ -712,7 +709,7 @@ async def timelines(
 ) -> list[Event]:
     """The newest `limit` events of each room with `after < position <= up_to`, in no order."""
     rows = await reader.fetch_all(_TIMELINES, list(keys), list(after), list(up_to), limit)
-    return [event_of_row(row) for row in rows]
+    return await _events_of_many(rows)
 
 
 async def events_at_places(reader: Reader, places: Sequence[tuple[int, int]]) -> list[Event]:
@@ -721,7 +718,7 @@ async def events_at_places(reader: Reader, places: Sequence[tuple[int, int]]) ->
         return []
     keys, positions = zip(*places, strict=True)
     rows = await reader.fetch_all(_AT_PLACES, list(keys), list(positions))
-    return [event_of_row(row) for row in rows]
+    return await _events_of_many(rows)
 
 
 async def sights(
@@ -736,7 +733,7 @@ async def sights(
 async def current_states(reader: Reader, keys: Sequence[int], *, members: bool) -> list[Event]:
     """The current state of several rooms, with or without their members."""
     rows = await reader.fetch_all(_STATES, list(keys), int(members))
-    return [event_of_row(row) for row in rows]
+    return await _events_of_many(rows)
 
 
 async def members_of_rooms(reader: Reader, wanted: Sequence[tuple[int, str]]) -> list[Event]:

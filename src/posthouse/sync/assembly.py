@@ -4,6 +4,7 @@ The live path (`fragments`) answers most polls without coming here. Everything i
 in a number of statements that doesn't grow with the number of rooms.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -40,6 +41,9 @@ TO_DEVICE_MAX: Final = 100
 HEROES: Final = 5
 _NAMES: Final = ("m.room.name", "m.room.canonical_alias")
 _SUMMARISED: Final = (*_NAMES, "m.room.member")
+SECTIONS_PER_SLICE: Final = 50
+"""Rooms after which a long answer lets others have their turn of the loop."""
+
 _WIDER: Final = 5
 """How many times the limit is read where a filter will take some away."""
 
@@ -159,7 +163,9 @@ class Assembler:
         )
         sections = chosen.sections
         await self._fill_timelines(sections, caller.user_id, wanted)
+        await _give_way(sections)
         await self._fill_state(sections, caller.user_id, wanted, state_after)
+        await _give_way(sections)
         lists = await self._lists(joined, caller.user_id, since, cut, chosen.stretches)
         data = await self._account_data(caller.user_id, start, cut, sections)
         messages, reached = await self._to_device.to_device_since(
@@ -168,7 +174,8 @@ class Assembler:
         counts = await self._devices.key_counts(caller.user_id, caller.device_id)
         token = cut.token(start, to_device=reached)
         parts = [b'{"next_batch":"%s"' % token.encode().encode()]
-        rooms = self._render_rooms(
+        await _give_way(sections)
+        rooms = await self._render_rooms(
             joined, caller, start, wanted, sections, data, state_after, now_ms
         )
         invited = [
@@ -265,12 +272,18 @@ class Assembler:
                 if changed or full_state:
                     chosen.invites.append((room, now))
                 continue
-            if now in ("leave", "ban") and not changed:
-                # Forgotten or not: another device may have to learn that the room was left, once.
-                own = pointers.get(room.room_id)
-                forgotten = own is not None and own.forgotten
-                if forgotten or not (full_state and wanted.room.include_leave):
-                    continue
+            own = pointers.get(room.room_id)
+            if now in ("leave", "ban") and own is not None and own.forgotten:
+                if changed:
+                    # Another device still has the room: it learns that it was left, and no more.
+                    unseen = sight.of_a_stranger()
+                    notice = Section(room, stretch.span, now, before, False, unseen)
+                    chosen.sections.append(notice)
+                continue
+            if now in ("leave", "ban") and not (
+                changed or (full_state and wanted.room.include_leave)
+            ):
+                continue
             if now != "join" and not sight.was_joined_within(after, up_to):
                 # A rejected invite, a ban after leaving: the person learns of that and no more.
                 notice = Section(room, Span(room, after, up_to), now, before, False, sight)
@@ -425,7 +438,7 @@ class Assembler:
 
     # -- as text -------------------------------------------------------------------------------
 
-    def _render_rooms(
+    async def _render_rooms(
         self,
         joined: Mapping[RoomId, tuple[Room, int]],
         caller: Caller,
@@ -447,7 +460,9 @@ class Assembler:
                 data_of.setdefault(datum.room_id, []).append(_account_datum(datum))
         texts: dict[str, list[bytes]] = {}
         told: set[RoomId] = set()
-        for section in sections:
+        for number, section in enumerate(sections, start=1):
+            if number % SECTIONS_PER_SLICE == 0:
+                await asyncio.sleep(0)
             room_id = section.room.room_id
             told.add(room_id)
             text = self._render_section(section, caller, start, state_after, now_ms)
@@ -539,6 +554,12 @@ class Assembler:
 
 def _names_its_room(event: Event) -> bool:
     return event.type in _NAMES and event.state_key == "" and names_its_room(event.content)
+
+
+async def _give_way(sections: Sequence[Section]) -> None:
+    """Between the steps of a long answer: on SQLite nothing in them waits."""
+    if len(sections) >= SECTIONS_PER_SLICE:
+        await asyncio.sleep(0)
 
 
 def _worth_a_first_look(pointer: Pointer, wanted: Filter) -> bool:
