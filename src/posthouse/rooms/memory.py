@@ -332,6 +332,8 @@ class RoomMemory:
             event.because = because
         if target.state_key is not None:
             self._prune_quotes(room, target, content)
+        if target.type == "m.room.redaction":
+            self._prune_reasons(room, target)
         for listener in self._redaction_listeners:
             listener(room)
 
@@ -346,6 +348,16 @@ class RoomMemory:
         for entry in entries:
             if isinstance(entry, Event) and entry.replaces == target.position:
                 entry.prev_content = content
+
+    def _prune_reasons(self, room: Room, redaction: Event) -> None:
+        """Whatever a redacted redaction had taken away carries it as the reason."""
+        because = redaction.base + room_field(room.room_id) + b"}"
+        tail = self._tails[room.stream]
+        entries: list[Entry] = list(tail.since(room.key, tail.floor, room.position) or ())
+        entries += [standing.event for standing in room.state.values() if standing is not None]
+        for entry in entries:
+            if isinstance(entry, Event) and entry.redacted_by == redaction.position:
+                entry.because = because
 
     def _tell(self, room: Room, entry: Entry) -> None:
         news = self._news[room.stream]
