@@ -24,6 +24,7 @@ T = TypeVar("T")
 PEOPLE: Final = 4
 DEVICES_MAX: Final = 7
 ROOMS_MAX: Final = 3
+VISIBILITIES: Final = ("shared", "joined", "invited", "world_readable")
 
 _numbers = itertools.count(1)
 
@@ -38,10 +39,9 @@ wishes = st.builds(
     state_after=st.booleans(),
     full_state=st.sampled_from([False, False, False, True]),
     include_leave=st.booleans(),
-    page=st.sampled_from([1, 3, 100]),
+    page=st.sampled_from([3, 100, 100]),
 )
-visibilities = st.sampled_from(["shared", "joined", "invited", "world_readable"])
-join_rules = st.sampled_from(["public", "invite"])
+visibilities = st.sampled_from(VISIBILITIES)
 
 
 class People(RuleBasedStateMachine):
@@ -61,8 +61,10 @@ class People(RuleBasedStateMachine):
 
     # -- who and where -------------------------------------------------------------------------
 
-    @initialize()
-    def people_register(self) -> None:
+    @initialize(encrypted=st.booleans(), anarchy=st.booleans(), visibility=visibilities)
+    def people_come_together(self, encrypted: bool, anarchy: bool, visibility: str) -> None:
+        """All but one of them in one room: most of what matters happens there."""
+
         async def register() -> None:
             for _ in range(PEOPLE):
                 person = await self.world.person(f"p{next(_numbers)}")
@@ -70,6 +72,11 @@ class People(RuleBasedStateMachine):
 
         self.run(register())
         self.users = [reader.user for reader in self.readers]
+        self.creates(0, "12", "public_chat", visibility, encrypted, anarchy, set())
+        for number in range(1, PEOPLE - 1):
+            self.changes_membership(number, 0, 0, "join")
+        for reader in self.readers:
+            self.run(self._syncs(reader, None, Wish()))
 
     def reader(self, number: int) -> Reader:
         return self.readers[number % len(self.readers)]
@@ -89,8 +96,6 @@ class People(RuleBasedStateMachine):
 
     def new_moment(self) -> None:
         self.model.now += 1
-
-    has_rooms = precondition(lambda self: self.model.rooms)
 
     # -- rooms ---------------------------------------------------------------------------------
 
@@ -162,7 +167,6 @@ class People(RuleBasedStateMachine):
         for guest in invited:
             first(MEMBER, guest, value="invite")
 
-    @has_rooms
     @rule(
         who=some,
         where=some,
@@ -210,12 +214,20 @@ class People(RuleBasedStateMachine):
 
     # -- events --------------------------------------------------------------------------------
 
-    @has_rooms
-    @rule(who=some, where=some, count=st.sampled_from([1, 1, 1, 2, 4, 12]))
-    def says(self, who: int, where: int, count: int) -> None:
+    @rule(
+        who=some,
+        where=some,
+        deeds=st.lists(
+            st.sampled_from(["say", "say", "m.room.name", "x.note"]), min_size=1, max_size=8
+        ),
+    )
+    def talk(self, who: int, where: int, deeds: list[str]) -> None:
         room = self.room(where)
-        for number in range(who, who + count):
-            self.run(self._says(self.member(number, room), room))
+        for number, deed in enumerate(deeds, who):
+            if deed == "say":
+                self.run(self._says(self.member(number, room), room))
+            else:
+                self.run(self._sets(number, where, deed, "", {}))
 
     async def _says(self, reader: Reader, room: Room) -> None:
         mark, txn = self.mark(), f"t{next(_numbers)}"
@@ -235,7 +247,6 @@ class People(RuleBasedStateMachine):
             room, "m.room.message", reader.user, None, mark, event_id=event_id, txn=of
         )
 
-    @has_rooms
     @rule(where=some, voices=st.lists(some, min_size=2, max_size=4))
     def speak_at_once(self, where: int, voices: list[int]) -> None:
         """Whoever comes first, comes first for everybody."""
@@ -274,28 +285,21 @@ class People(RuleBasedStateMachine):
         status, again = self.run(reader.asks("PUT", path, body))
         assert (status, again) == (200, answer) or status == 403, again
 
-    @has_rooms
     @rule(
         who=some,
         where=some,
-        type_=st.sampled_from(["m.room.name", "x.note", ENCRYPTION]),
-        key=st.sampled_from(["", "a"]),
+        what=st.sampled_from(
+            [
+                *((VISIBILITY, "history_visibility", each) for each in VISIBILITIES),
+                ("m.room.join_rules", "join_rule", "public"),
+                ("m.room.join_rules", "join_rule", "invite"),
+                (ENCRYPTION, "algorithm", "m.megolm.v1.aes-sha2"),
+            ]
+        ),
     )
-    def sets_state(self, who: int, where: int, type_: str, key: str) -> None:
-        extra = {"algorithm": "m.megolm.v1.aes-sha2"} if type_ == ENCRYPTION else {}
-        self.run(self._sets(who, where, type_, key if type_ == "x.note" else "", extra))
-
-    @has_rooms
-    @rule(who=some, where=some, visibility=visibilities)
-    def sets_visibility(self, who: int, where: int, visibility: str) -> None:
-        content = {"history_visibility": visibility}
-        self.run(self._sets(who, where, VISIBILITY, "", content, value=visibility))
-
-    @has_rooms
-    @rule(who=some, where=some, join_rule=join_rules)
-    def sets_join_rule(self, who: int, where: int, join_rule: str) -> None:
-        content = {"join_rule": join_rule}
-        self.run(self._sets(who, where, "m.room.join_rules", "", content, value=join_rule))
+    def changes_the_rules(self, who: int, where: int, what: tuple[str, str, str]) -> None:
+        type_, field, value = what
+        self.run(self._sets(who, where, type_, "", {field: value}, value=value))
 
     async def _sets(
         self, who: int, where: int, type_: str, key: str, content: Json, value: str = ""
@@ -312,7 +316,6 @@ class People(RuleBasedStateMachine):
                 room, type_, reader.user, key, mark, value=value, event_id=answer["event_id"]
             )
 
-    @has_rooms
     @rule(who=some, where=some, what=some)
     def redacts(self, who: int, where: int, what: int) -> None:
         room = self.room(where)
@@ -363,9 +366,14 @@ class People(RuleBasedStateMachine):
                 self.model.mail[other.device.device_id].append((self.model.now, sent["body"]))
         self.sends.append((reader, path, {"messages": messages}, answer))
 
-    @precondition(lambda self: len(self.readers) < DEVICES_MAX)
-    @rule(who=some)
-    def signs_in_again(self, who: int) -> None:
+    @rule(who=some, anew=st.booleans())
+    def changes_devices(self, who: int, anew: bool) -> None:
+        if anew and len(self.readers) < DEVICES_MAX:
+            self._signs_in_again(who)
+        else:
+            self._publishes_keys(who)
+
+    def _signs_in_again(self, who: int) -> None:
         user = self.users[who % PEOPLE]
 
         async def sign_in() -> None:
@@ -381,8 +389,7 @@ class People(RuleBasedStateMachine):
 
         self.run(sign_in())
 
-    @rule(who=some)
-    def publishes_keys(self, who: int) -> None:
+    def _publishes_keys(self, who: int) -> None:
         reader = self.reader(who)
         device_id = reader.device.device_id
         keys = {
@@ -409,34 +416,49 @@ class People(RuleBasedStateMachine):
         reader = self.reader(who)
         self.run(self._syncs(reader, reader.tokens[-1] if reader.tokens else None, wish))
 
-    @rule(who=some, wish=wishes)
-    def syncs_anew(self, who: int, wish: Wish) -> None:
-        self.run(self._syncs(self.reader(who), None, wish))
-
-    @rule(who=some, wish=wishes, age=st.integers(0, 20))
-    def syncs_from_an_older_token(self, who: int, wish: Wish, age: int) -> None:
-        """Stale, or used before: the line goes on from where the token stands."""
+    @rule(
+        who=some,
+        which=st.sampled_from(["older", "another device's", "none"]),
+        wish=wishes,
+        age=some,
+    )
+    def syncs_from_elsewhere(self, who: int, which: str, wish: Wish, age: int) -> None:
+        """A token that is stale or was used before, or of another device of the same person: it
+        stands for its place all the same, and deletes nothing of any other device.
+        """
         reader = self.reader(who)
-        if reader.tokens:
-            self.run(self._syncs(reader, reader.tokens[-1 - age % len(reader.tokens)], wish))
+        tokens = reader.tokens
+        if which == "another device's":
+            others = [r for r in self.readers if r.user == reader.user and r is not reader]
+            tokens = [token for other in others for token in other.tokens]
+        if which == "none":
+            self.run(self._syncs(reader, None, wish))
+        elif tokens:
+            self.run(self._syncs(reader, tokens[-1 - age % len(tokens)], wish))
 
-    @rule(who=some, wish=wishes, which=some)
-    def syncs_from_a_token_of_another_device(self, who: int, wish: Wish, which: int) -> None:
-        """It stands for the same place of the same person, and deletes nothing of anybody."""
-        reader = self.reader(who)
-        tokens = [
-            t for r in self.readers if r.user == reader.user and r is not reader for t in r.tokens
-        ]
-        if tokens:
-            self.run(self._syncs(reader, tokens[which % len(tokens)], wish))
+    @rule(where=some, wish=wishes, first=st.booleans())
+    def everybody_syncs(self, where: int, wish: Wish, first: bool) -> None:
+        """With one wish, one after another: what was made for one is given to the next."""
+        for reader in self.readers:
+            if reader.tokens:
+                token = reader.tokens[0 if first else -1]
+                self.run(self._syncs(reader, token, wish))
 
     async def _syncs(self, reader: Reader, token: Token | None, wish: Wish) -> None:
         if token is not None and token in reader.tokens:
             reader.presents(token)
         await reader.syncs(token, wish)
 
-    @rule(who=some, whose=some, wish=wishes)
-    def syncs_from_a_foreign_token(self, who: int, whose: int, wish: Wish) -> None:
+    @rule(
+        who=some, whose=some, wish=wishes, cut=st.integers(0, 40), put=st.text("abX-09", max_size=3)
+    )
+    def syncs_with_what_is_not_theirs(
+        self, who: int, whose: int, wish: Wish, cut: int, put: str
+    ) -> None:
+        self._syncs_from_a_foreign_token(who, whose, wish)
+        self._syncs_from_garbage(who, cut, put)
+
+    def _syncs_from_a_foreign_token(self, who: int, whose: int, wish: Wish) -> None:
         """Somebody else's token: refused or answered, with nothing that isn't the asker's."""
         reader, other = self.reader(who), self.reader(whose)
         if other.tokens and other.user != reader.user:
@@ -444,15 +466,13 @@ class People(RuleBasedStateMachine):
             status, answer = self.run(reader.asks("GET", "/sync", since=token, **wish.query()))
             assert status in (200, 400), answer
 
-    @rule(who=some, cut=st.integers(0, 40), put=st.text("abXY_-09", max_size=3))
-    def syncs_from_garbage(self, who: int, cut: int, put: str) -> None:
+    def _syncs_from_garbage(self, who: int, cut: int, put: str) -> None:
         reader = self.reader(who)
         text = reader.tokens[-1].text if reader.tokens else "s1234"
         spoilt = text[:cut] + put + text[cut + len(put) + 1 :]
         status, answer = self.run(reader.asks("GET", "/sync", since=spoilt or "x"))
         assert status == 400, answer
 
-    @has_rooms
     @rule(
         who=some,
         wish=wishes,
@@ -515,9 +535,13 @@ class People(RuleBasedStateMachine):
 
     # -- asking --------------------------------------------------------------------------------
 
-    @has_rooms
-    @rule(who=some, where=some, what=some)
-    def asks_for_an_event(self, who: int, where: int, what: int) -> None:
+    @rule(who=some, where=some, what=some, wish=wishes)
+    def asks(self, who: int, where: int, what: int, wish: Wish) -> None:
+        self._asks_for_an_event(who, where, what)
+        self._asks_for_state(who, where)
+        self._reads_from_the_beginning(who, where, wish)
+
+    def _asks_for_an_event(self, who: int, where: int, what: int) -> None:
         room, reader = self.room(where), self.reader(who)
         named = [event for event in room.log if event.event_id]
         if named:
@@ -528,17 +552,15 @@ class People(RuleBasedStateMachine):
         event_id = quote(str(event.event_id))
         for asked in (f"{path}/event/{event_id}", f"{path}/context/{event_id}"):
             status, answer = await reader.asks("GET", asked)
-            assert (status == 200) == room.sees(reader.user, event), f"{asked}: {answer}"
+            assert (status == 200) == room.shows(reader.user, event), f"{asked}: {answer}"
             told = answer.get("event", answer)
             if status == 200:
                 assert self.model.name(room, told) is event
             for key in ("events_before", "events_after"):
                 told = self.model.told(room, answer.get(key, ()))
-                assert all(room.sees(reader.user, each) for each in told)
+                assert all(room.shows(reader.user, each) for each in told)
 
-    @has_rooms
-    @rule(who=some, where=some)
-    def asks_for_state(self, who: int, where: int) -> None:
+    def _asks_for_state(self, who: int, where: int) -> None:
         room, reader = self.room(where), self.reader(who)
         user, end = reader.user, len(room.log)
         stands = "leave" if user in room.forgotten else room.membership(user, end)
@@ -575,35 +597,30 @@ class People(RuleBasedStateMachine):
 
         self.run(ask())
 
-    @has_rooms
-    @rule(who=some, where=some, wish=wishes)
-    def reads_from_the_beginning(self, who: int, where: int, wish: Wish) -> None:
+    def _reads_from_the_beginning(self, who: int, where: int, wish: Wish) -> None:
         room, reader = self.room(where), self.reader(who)
-        seen = [e for e in room.seen(reader.user, 0, len(room.log)) if wish.shows(e)]
+        seen = [e for e in room.log if room.shows(reader.user, e) and wish.shows(e)]
         if seen:
             assert self.run(reader.pages(room, None, wish, way="f")) == seen
             assert self.run(reader.pages(room, None, wish, way="b")) == seen[::-1]
 
     # -- the server ----------------------------------------------------------------------------
 
-    @rule()
-    def the_server_restarts(self) -> None:
-        self.run(self.world.restart())
-
-    @rule()
-    def nobody_is_remembered_as_online(self) -> None:
-        """As after five minutes without a request: the homes are built anew."""
-        sync = self.world.services.sync
-        for home in sync._homes.values():
-            home.leave_rooms()
-        sync._homes.clear()
-
-    @rule()
-    def recent_events_fall_out_of_memory(self) -> None:
-        """As after 16 MiB of others' messages: what is told is read from storage."""
+    @rule(what=st.sampled_from(["restart", "homes", "tails"]))
+    def memory_is_lost(self, what: str) -> None:
+        """A restart; or people not seen for five minutes, whose homes are built anew; or recent
+        events pushed out by 16 MiB of others', so that what is told is read from storage.
+        """
         services = self.world.services
-        for stream in services.room_streams.streams.ids:
-            services.memory.tail(stream).reset(services.room_streams.head(stream))
+        if what == "restart":
+            self.run(self.world.restart())
+        elif what == "homes":
+            for home in services.sync._homes.values():
+                home.leave_rooms()
+            services.sync._homes.clear()
+        else:
+            for stream in services.room_streams.streams.ids:
+                services.memory.tail(stream).reset(services.room_streams.head(stream))
 
     # -- at the end ----------------------------------------------------------------------------
 

@@ -94,12 +94,15 @@ class Room:
     def sees(self, user: str, event: Event) -> bool:
         """Judged with what held at the event; before it or after it, where it changes just that."""
         if user not in self._visible:
-            who = NOBODY if user in self.forgotten else user
             self._visible[user] = [
-                self._sees(who, index, index) or self._sees(who, index, index + 1)
+                self._sees(user, index, index) or self._sees(user, index, index + 1)
                 for index in range(len(self.log))
             ]
         return self._visible[user][event.index]
+
+    def shows(self, user: str, event: Event) -> bool:
+        """Whether the person gets the event by asking: who forgot the room is a stranger to it."""
+        return self.sees(NOBODY if user in self.forgotten else user, event)
 
     def _sees(self, user: str, index: int, end: int) -> bool:
         visibility = self.value(VISIBILITY, end, "shared")

@@ -90,6 +90,17 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """The rooms of an answer."""
+
+    sections: list[Section] = field(default_factory=list)
+    invites: list[tuple[Room, str]] = field(default_factory=list)
+    """And knocks; each with which of the two it is."""
+    stretches: list[Stretch] = field(default_factory=list)
+    """Where devices may have changed: no filter of rooms hides that."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What is sent, and whether it tells anything."""
 
@@ -147,14 +158,15 @@ class Assembler:
             pointer.room_id: pointer
             for pointer in await self._pointers(home, since, cut, full_state=full_state)
         }
-        sections, invites = await self._choose(
+        chosen = await self._choose(
             joined, live, caller.user_id, since, cut, wanted, pointers, full_state=full_state
         )
+        sections = chosen.sections
         await self._fill_timelines(sections, caller.user_id, wanted)
         await _give_way(sections)
         await self._fill_state(sections, caller.user_id, wanted, state_after)
         await _give_way(sections)
-        lists = await self._lists(joined, caller.user_id, since, cut, sections)
+        lists = await self._lists(joined, caller.user_id, since, cut, chosen.stretches)
         data = await self._account_data(caller.user_id, start, cut, sections)
         messages, reached = await self._to_device.to_device_since(
             caller.user_id, caller.device_id, start.to_device, cut.user, TO_DEVICE_MAX
@@ -168,7 +180,7 @@ class Assembler:
         )
         invited = [
             await self._render_invite(room, caller.user_id, membership, cut)
-            for room, membership in invites
+            for room, membership in chosen.invites
         ]
         for membership, key in (("invite", "invite"), ("knock", "knock")):
             texts = [text for kind, text in invited if kind == membership]
@@ -218,41 +230,47 @@ class Assembler:
         pointers: Mapping[RoomId, Pointer],
         *,
         full_state: bool,
-    ) -> tuple[list[Section], list[tuple[Room, str]]]:
-        """The rooms that the answer tells of, and the invites and knocks among them."""
+    ) -> Choice:
+        """The rooms that the answer tells of."""
         moved: dict[RoomId, None] = {}
         for pointer in pointers.values():
             if since is None or full_state or pointer.position > since.user:
                 if since is None and not _worth_a_first_look(pointer, wanted):
                     continue
-                if includes_room(wanted.room, pointer.room_id):
-                    moved[pointer.room_id] = None
+                moved[pointer.room_id] = None
+        chosen = Choice()
         steady: list[Section] = []
         for room in live:
             assert since is not None, "a first sync looks at every room"
             index = self._rooms.index_of(room.stream)
-            after, up_to = since.rooms[index], cut.rooms[index]
-            if up_to <= after or not includes_room(wanted.room, room.room_id):
+            span = Span(room, since.rooms[index], cut.rooms[index])
+            if span.up_to <= span.after:
                 continue
-            if joined[room.room_id][1] > after:
+            if joined[room.room_id][1] > span.after:
                 # The own membership was changed since, or is about to be: seen by the log alone.
                 moved[room.room_id] = None
             elif room.room_id not in moved:
-                span = Span(room, after, up_to)
-                steady.append(Section(room, span, "join", "join", False, None))
+                chosen.stretches.append(Stretch(span, True, True))
+                if includes_room(wanted.room, room.room_id):
+                    steady.append(Section(room, span, "join", "join", False, None))
         rooms = await self._memory.get_many(list(moved))
         sights = await self._reading.sights(list(rooms.values()), user_id) if rooms else {}
-        sections: list[Section] = []
-        invites: list[tuple[Room, str]] = []
         for room, sight in sights.items():
             index = self._rooms.index_of(room.stream)
             after, up_to = since.rooms[index] if since else 0, cut.rooms[index]
             now = sight.membership_at(up_to)
             before = sight.membership_at(after) if since else "leave"
             changed = since is None or any(after < at <= up_to for at, _ in sight.memberships)
+            end = up_to
+            if now != "join" and (left := sight.left_at(up_to)) is not None:
+                end = left  # even where the world may read on: what the person is told ends here
+            stretch = Stretch(Span(room, after, end), before == "join", now == "join")
+            chosen.stretches.append(stretch)
+            if not includes_room(wanted.room, room.room_id):
+                continue
             if now in ("invite", "knock"):
                 if changed or full_state:
-                    invites.append((room, now))
+                    chosen.invites.append((room, now))
                 continue
             own = pointers.get(room.room_id)
             if now in ("leave", "ban") and own is not None and own.forgotten:
@@ -260,7 +278,7 @@ class Assembler:
                     # Another device still has the room: it learns that it was left, and no more.
                     span = Span(room, after, up_to)
                     unseen = sight.of_a_stranger()
-                    sections.append(Section(room, span, now, before, False, unseen))
+                    chosen.sections.append(Section(room, span, now, before, False, unseen))
                 continue
             if now in ("leave", "ban") and not (
                 changed or (full_state and wanted.room.include_leave)
@@ -268,17 +286,16 @@ class Assembler:
                 continue
             if now != "join" and not sight.was_joined_within(after, up_to):
                 # A rejected invite, a ban after leaving: the person learns of that and no more.
-                sections.append(Section(room, Span(room, after, up_to), now, before, False, sight))
+                notice = Section(room, Span(room, after, up_to), now, before, False, sight)
+                chosen.sections.append(notice)
                 continue
             is_whole = before != "join" or (full_state and now == "join")
             if now == "join" and not is_whole and room.position <= after:
                 continue
-            end = up_to
-            if now != "join" and (left := sight.left_at(up_to)) is not None:
-                end = left  # even where the world may read on: the room's timeline ends here
             span = Span(room, after if before == "join" else 0, end)
-            sections.append(Section(room, span, now, before, is_whole, sight))
-        return [*sections, *steady], invites
+            chosen.sections.append(Section(room, span, now, before, is_whole, sight))
+        chosen.sections.extend(steady)
+        return chosen
 
     # -- timelines and state -------------------------------------------------------------------
 
@@ -409,16 +426,11 @@ class Assembler:
         user_id: UserId,
         since: SyncToken | None,
         cut: Cut,
-        sections: Sequence[Section],
+        stretches: Sequence[Stretch],
     ) -> DeviceLists:
         """A first sync tells nothing: the client asks for whom it needs."""
         if since is None:
             return DeviceLists()
-        stretches = []
-        for section in sections:
-            index = self._rooms.index_of(section.room.stream)
-            span = Span(section.room, since.rooms[index], cut.rooms[index])
-            stretches.append(Stretch(span, section.before == "join", section.membership == "join"))
         lists = await self._device_lists.between(user_id, stretches, joined)
         lists.changed |= await self._devices.own_device_changes(user_id, since.user, cut.user)
         lists.left -= lists.changed

@@ -40,6 +40,8 @@ class KeyChanges:
             after, up_to = first.rooms[index], last.rooms[index]
             was = sight.membership_at(after) == "join"
             now = sight.membership_at(up_to) == "join"
+            if not now and (left := sight.left_at(up_to)) is not None:
+                up_to = left
             if now:
                 joined.append(room.room_id)
             if (was or now) and (room.position > after or was != now):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from posthouse.matrix import RoomId, UserId
-from posthouse.rooms import Event, Reading, RoomMemory, Span
+from posthouse.rooms import Event, Reading, Room, RoomMemory, Span
 
 _ENCRYPTION: Final = ("m.room.encryption", "")
 
@@ -24,7 +24,9 @@ class DeviceLists:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A room over which changes are looked for, and what the person was at both ends."""
+    """A room over which changes are looked for, and what the person was at both ends. It ends where
+    the person left, if they did: who came later is nobody they know.
+    """
 
     span: Span
     was_joined: bool
@@ -55,8 +57,8 @@ class DeviceListReader:
             elif stretch.is_joined:
                 lists.changed.update(await self._reading.joined_ids(room))
             elif stretch.was_joined:
-                gone.update(await self._reading.joined_ids(room))
                 await self._live(stretch.span, DeviceLists(), gone)
+                gone.update(await self._joined_at(room, stretch.span.up_to))
         gone -= {user_id}
         if gone:
             encrypted = [
@@ -68,6 +70,11 @@ class DeviceListReader:
             lists.left = gone - await self._reading.joined_somewhere(encrypted, gone)
         lists.changed -= lists.left
         return lists
+
+    async def _joined_at(self, room: Room, place: int) -> list[UserId]:
+        """Who was in the room when the person left it."""
+        members = await self._reading.all_members(room, place)
+        return [UserId(e.state_key or "") for e in members if e.membership == "join"]
 
     async def _live(self, span: Span, lists: DeviceLists, gone: set[UserId]) -> None:
         """Notes, and who came and went."""
