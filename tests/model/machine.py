@@ -75,6 +75,7 @@ class People(RuleBasedStateMachine):
         self.creates(0, "12", "public_chat", visibility, encrypted, anarchy, set())
         for number in range(1, PEOPLE - 1):
             self.changes_membership(number, 0, 0, "join")
+        self._signs_in_again(0)
         for reader in self.readers:
             self.run(self._syncs(reader, None, Wish()))
 
@@ -436,8 +437,40 @@ class People(RuleBasedStateMachine):
         elif tokens:
             self.run(self._syncs(reader, tokens[-1 - age % len(tokens)], wish))
 
-    @rule(where=some, wish=wishes, first=st.booleans())
-    def everybody_syncs(self, where: int, wish: Wish, first: bool) -> None:
+    @rule(who=some, from_=some)
+    def mixes_up_its_tokens_with_a_sister(self, who: int, from_: int) -> None:
+        """A device with unfetched messages shows the newer token of another device, and then its
+        own again: what it hadn't fetched is still there.
+        """
+        reader, sender = self.reader(who), self.reader(from_)
+        sisters = [r for r in self.readers if r.user == reader.user and r is not reader]
+        if sisters and reader.tokens:
+
+            async def mix_up() -> None:
+                await self._sends_to_devices(sender, [reader], every=False)
+                await self._syncs(reader, reader.tokens[-1], Wish())
+                own = reader.tokens[-1]
+                await self._sends_to_devices(sender, [reader], every=False)
+                await self._syncs(sisters[0], None, Wish())
+                await self._syncs(reader, sisters[0].tokens[-1], Wish())
+                await self._syncs(reader, own, Wish())
+
+            self.run(mix_up())
+
+    @rule(where=some, who=some, wish=wishes, turns=st.integers(2, 4))
+    def a_talk_is_followed(self, where: int, who: int, wish: Wish, turns: int) -> None:
+        """Some look at every message and others at every second: from different places to one."""
+        room = self.room(where)
+        wish = replace(wish, full_state=False)
+        for turn in range(turns):
+            for number, reader in enumerate(self.readers):
+                if reader.tokens and number % 2 <= turn % 2:
+                    self.run(self._syncs(reader, reader.tokens[-1], wish))
+            self.run(self._says(self.member(who, room), room))
+        self.everybody_syncs(wish, False)
+
+    @rule(wish=wishes, first=st.booleans())
+    def everybody_syncs(self, wish: Wish, first: bool) -> None:
         """With one wish, one after another: what was made for one is given to the next."""
         for reader in self.readers:
             if reader.tokens:
