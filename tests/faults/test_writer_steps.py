@@ -347,7 +347,7 @@ async def test_nothing_is_judged_on_a_room_that_memory_has_let_go_of(trial: Tria
         held.watchers.clear()
         with pytest.MonkeyPatch.context() as smaller:
             smaller.setattr(memory_module, "ROOMS_MAX", 10)
-            memory._evict()
+            memory._make_place(10)
         assert memory.resident(RoomId(trial.room)) is None
         assert (await sends(trial, trial.ada.phone, "two", "two"))[0] == 200
         opened.set()

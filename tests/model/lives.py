@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 import uvloop
@@ -12,6 +13,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.conftest import place_of_kind
 from tests.model.machine import People
 from tests.world import World, world_at
+
+# Releases of hypothesis differ in how they type it, and all take a factory.
+_run_machine: Final[Any] = run_state_machine_as_test
 
 
 def live(how: settings, kind: str, folder: Path, request: pytest.FixtureRequest) -> None:
@@ -28,8 +32,6 @@ def live(how: settings, kind: str, folder: Path, request: pytest.FixtureRequest)
         stack = AsyncExitStack()
         world = runner.run(start(stack))
         try:
-            run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis has it bare
-                lambda: People(world, runner), settings=how
-            )
+            _run_machine(lambda: People(world, runner), settings=how)
         finally:
             runner.run(stack.aclose())

@@ -132,8 +132,12 @@ class Room:
                     state[event.key] = event
                 known.update(state.values() if sees else ())
                 own = state.get((MEMBER, user))
-                known.update([own] if own else ())
-                if own and own.value == "invite":
+                if own is None:
+                    continue
+                known.add(own)
+                if user in self.forgotten:
+                    continue
+                if own.value == "invite":
                     known.update(e for e in state.values() if e.type in STRIPPED)
                     known.update(e for e in [state.get((MEMBER, own.sender))] if e)
             self._known[user] = known

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -10,11 +9,10 @@ from hypothesis.errors import Flaky
 
 from posthouse.accounts import RoomFilter
 from posthouse.devices import ToDevice
-from posthouse.http import Caller
 from posthouse.matrix import OPEN, DeviceId, Range, UserId
 from posthouse.rooms import Event, MembershipProjector, Room, reading
-from posthouse.streams import RoomToken, SyncToken
-from posthouse.sync import Sync, assembly, fragments
+from posthouse.streams import RoomToken
+from posthouse.sync import assembly, fragments
 from posthouse.sync.home import Home
 from tests.model.lives import live
 from tests.model.test_oracle import IN_SHORT
@@ -44,6 +42,7 @@ def mistake(
     return Mistake(monkeypatch, tmp_path, request)
 
 
+@pytest.mark.long
 def test_fragments_that_forget_where_the_reader_stood(mistake: Mistake) -> None:
     """Whoever polls next gets the first one's part of the room."""
     real = fragments.Fragments.of
@@ -87,17 +86,6 @@ def test_messages_to_devices_deleted_before_they_were_fetched(mistake: Mistake) 
         await real(self, user_id, device_id, self._streams.head_of(user_id))
 
     mistake.is_found(ToDevice, "acknowledge", acknowledge)
-
-
-def test_a_token_of_another_device_that_deletes(mistake: Mistake) -> None:
-    """The tag of the device is ignored."""
-    real = Sync._acknowledge
-
-    def acknowledge(self: Sync, caller: Caller, since: SyncToken, exchange: Any) -> None:
-        own = self._start_token(caller, since)
-        real(self, caller, own, exchange)
-
-    mistake.is_found(Sync, "_acknowledge", acknowledge)
 
 
 def test_a_prev_batch_one_too_early(mistake: Mistake) -> None:

@@ -3,6 +3,7 @@
 Facts come up: `accounts` and `devices` commit an entry, and here it becomes events and notes.
 """
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -10,7 +11,7 @@ from typing import Final
 import structlog
 
 from posthouse.devices import KeyChange
-from posthouse.matrix import Refusal, UserId
+from posthouse.matrix import Refusal, RoomId, UserId
 from posthouse.rooms import store
 from posthouse.rooms.memory import RoomMemory
 from posthouse.rooms.model import DeviceNote
@@ -21,6 +22,8 @@ from posthouse.streams import Batch, EntryKind, RoomStreams, UserEntry, UserStre
 _log = structlog.get_logger(__name__)
 
 _ENCRYPTION: Final = ("m.room.encryption", "")
+_NOTES_AT_ONCE: Final = 32
+"""Rooms that one turn of the loop reads and writes into at most."""
 
 
 class DeviceNotes:
@@ -46,15 +49,24 @@ class DeviceNotes:
             if entry.kind is EntryKind.SIGNED_OUT or KeyChange(entry.subject).is_shared
         )
         for user_id in dict.fromkeys(seen_by_others):
-            for pointer in await store.pointers_of(self._user_streams.reader(), user_id):
-                if pointer.membership != "join":
-                    continue
-                room = await self._memory.get(pointer.room_id)
-                if room is not None and room.current(*_ENCRYPTION) is not None:
-                    await self._room_streams.submit(room.stream, partial(self._note, room, user_id))
+            pointers = await store.pointers_of(self._user_streams.reader(), user_id)
+            joined = [pointer.room_id for pointer in pointers if pointer.membership == "join"]
+            for first in range(0, len(joined), _NOTES_AT_ONCE):
+                await self._note_in(joined[first : first + _NOTES_AT_ONCE], user_id)
+
+    async def _note_in(self, room_ids: Sequence[RoomId], user_id: UserId) -> None:
+        """Notes in those of the rooms that are encrypted; they commit together."""
+        notes = []
+        for room_id in room_ids:
+            room = await self._memory.get(room_id)
+            if room is not None and room.current(*_ENCRYPTION) is not None:
+                note = partial(self._note, room, user_id)
+                notes.append(self._room_streams.submit(room.stream, note))
+        await asyncio.gather(*notes)
 
     def _note(self, room: Room, user_id: UserId, batch: Batch) -> None:
         position = batch.take_position()
+        room.expect(position)
         batch.insert(
             store.DEVICE_NOTES, (row_id(room.stream, position), room.key, position, user_id)
         )

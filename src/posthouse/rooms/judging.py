@@ -223,7 +223,7 @@ class Appender:
                 built.content,
             ),
         )
-        pending = room.begin()
+        pending = room.expect(position)
         pending.head = Head(position, built.event_id, head.depth + 1, ts)
         state_event: StateEvent | None = None
         if draft.state_key is not None:

@@ -5,7 +5,7 @@ listeners hear of a batch once all of it is applied (docs/architecture.md §3, i
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 import orjson
@@ -21,12 +21,12 @@ from posthouse.rooms.model import (
     StateEvent,
     TransactionKey,
 )
-from posthouse.rooms.room import Room, StateKey
+from posthouse.rooms.room import CORE_STATE, Room, StateKey
 from posthouse.rooms.transactions import KEPT_MAX, KEPT_MS, TransactionMemory
 from posthouse.rooms.wire import pruned_base, room_field
 from posthouse.std.clock import Clock
 from posthouse.storage import Database, Owner, Reader
-from posthouse.streams import StreamMap, Tail, ancestors_of, room_key, row_id
+from posthouse.streams import StreamMap, Tail, ancestors_of, position_of, room_key, row_id
 
 ROOMS_MAX: Final = 20_000
 """Rooms kept in memory beside those that somebody online is in."""
@@ -34,15 +34,6 @@ ROOMS_MAX: Final = 20_000
 TAIL_BYTES_MAX: Final = 16 << 20
 
 _TRANSACTIONS_PER_READ: Final = 1_000
-
-CORE_STATE: Final = (
-    "m.room.create",
-    "m.room.power_levels",
-    "m.room.join_rules",
-    "m.room.history_visibility",
-    "m.room.encryption",
-)
-"""What is read with a room: the rules ask for it at almost every event."""
 
 _NOWHERE: Final = 1 << 62
 """The floor of a tail that knows nothing until the next head is told."""
@@ -69,6 +60,8 @@ class RoomMemory:
         self._streams = streams
         self._clock = clock
         self._rooms: dict[int, Room] = {}
+        self._let_go = 0
+        """How often rooms were taken out of memory: who reads some notices."""
         self._expected: dict[int, Room] = {}
         """Rooms whose first events are pending."""
         self._loading: dict[int, asyncio.Future[Room | None]] = {}
@@ -109,7 +102,8 @@ class RoomMemory:
                     break
                 before = page[-1].id
         self._transactions[stream].refill(
-            ((row.key, row.event_id, row.ts) for row in reversed(recent)), complete_since_ms
+            ((row.key, row.event_id, row.ts, position_of(row.id)) for row in reversed(recent)),
+            complete_since_ms,
         )
 
     # -- reading -------------------------------------------------------------------------------
@@ -124,6 +118,11 @@ class RoomMemory:
     def transactions(self, stream: int) -> TransactionMemory:
         return self._transactions[stream]
 
+    @property
+    def rooms_kept(self) -> int:
+        """How many rooms are in memory."""
+        return len(self._rooms)
+
     def resident(self, room_id: RoomId) -> Room | None:
         """The room, if it is in memory."""
         room = self._rooms.get(room_key(room_id))
@@ -132,15 +131,23 @@ class RoomMemory:
     async def get(self, room_id: RoomId) -> Room | None:
         """The room with the core of its state; None where there is no such room."""
         key = room_key(room_id)
-        room = self._rooms.get(key)
-        if room is not None and room.loaded:
-            return room if room.room_id == room_id else None
-        waiting = self._loading.get(key)
-        if waiting is not None:
-            return await asyncio.shield(waiting)
+        while True:
+            room = self._rooms.get(key)
+            if room is not None and room.loaded:
+                return room if room.room_id == room_id else None
+            waiting = self._loading.get(key)
+            if waiting is None:
+                break
+            await asyncio.wait((waiting,))
+            if not waiting.cancelled():  # else whoever read has gone: the next one reads
+                room = waiting.result()
+                return room if room is not None and room.room_id == room_id else None
         future = self._loading[key] = asyncio.get_running_loop().create_future()
         try:
             room = await self._load(room_id)
+        except asyncio.CancelledError:
+            future.cancel()
+            raise
         except BaseException as error:
             future.set_exception(error)
             future.exception()
@@ -153,30 +160,22 @@ class RoomMemory:
 
     async def get_many(self, room_ids: Sequence[RoomId]) -> dict[RoomId, Room]:
         """Rooms for somebody who comes online: what is not in memory gets its newest position
-        only, all of them in one statement.
+        only, all of them in one statement. Each is in memory when this returns: a room that
+        memory has let go of hears of nothing.
         """
-        found: dict[RoomId, Room] = {}
-        missing: list[RoomId] = []
-        for room_id in room_ids:
-            room = self._rooms.get(room_key(room_id))
-            if room is not None:
-                found[room_id] = room
-            else:
-                missing.append(room_id)
-        if missing:
-            keys = [room_key(room_id) for room_id in missing]
-            rows = await store.fetch_rooms(self.reader(), keys)
-            for room_id in missing:
-                key = room_key(room_id)
-                if key not in rows:
-                    continue
-                row, position = rows[key]
-                room = self._rooms.get(key)
-                if room is None:
-                    room = self._admit(row)
-                room.position = max(room.position, position)
-                found[room_id] = room
-        return found
+        keys = {room_key(room_id) for room_id in room_ids}
+        while True:
+            let_go = self._let_go
+            missing = keys - self._rooms.keys()
+            rows = await store.fetch_rooms(self.reader(), list(missing)) if missing else {}
+            if let_go == self._let_go:
+                break  # else what stood in memory may be gone, and what was read may be old
+        self._make_place(len(rows), keep=keys)
+        for key, (row, position) in rows.items():
+            room = self._rooms.get(key) or self._admit(row)
+            room.position = max(room.position, position)
+        found = {room_id: self._rooms.get(room_key(room_id)) for room_id in room_ids}
+        return {room_id: room for room_id, room in found.items() if room is not None}
 
     async def fill(self, room: Room, keys: Iterable[StateKey]) -> None:
         """Reads keys of the state that are not in memory."""
@@ -208,6 +207,7 @@ class RoomMemory:
             if row is None:
                 return None
             if room is None:
+                self._make_place(1)
                 room = self._admit(row)
             serial, position = room.serial, room.position
             head = await store.fetch_head(self.reader(), key)
@@ -236,20 +236,27 @@ class RoomMemory:
             row.creator,
             self._streams.stream_of(row.room_id),
         )
-        if len(self._rooms) >= ROOMS_MAX:
-            self._evict()
         self._rooms[room.key] = room
         return room
 
-    def _evict(self) -> None:
-        """Forgets rooms that nobody online is in, the longest known first."""
+    def _make_place(self, wanted: int, keep: Collection[int] = ()) -> None:
+        """Forgets rooms that nobody online is in, the longest known first, where so many more
+        would be too many. What is being read or written stays: it is to hear of its commit.
+        """
+        too_many = len(self._rooms) + wanted - ROOMS_MAX
+        if too_many <= 0:
+            return
         idle = [
-            room
-            for room in self._rooms.values()
-            if not room.watchers and room.pending is None and room.key not in self._loading
+            key
+            for key, room in self._rooms.items()
+            if not room.watchers
+            and room.pending is None
+            and key not in self._loading
+            and key not in keep
         ]
-        for room in idle[: ROOMS_MAX // 10]:
-            del self._rooms[room.key]
+        self._let_go += 1
+        for key in idle[: max(too_many, ROOMS_MAX // 10)]:
+            del self._rooms[key]
 
     # -- hearing of commits --------------------------------------------------------------------
 
@@ -279,6 +286,7 @@ class RoomMemory:
     def adopt(self, room: Room) -> None:
         """A room whose creation was committed."""
         self.unexpect(room)
+        self._make_place(1)
         room.loaded = True
         room.complete = True
         self._rooms[room.key] = room
@@ -298,17 +306,17 @@ class RoomMemory:
             room.serial += 1
             if event.type == "m.room.member":
                 self._count(room, state)
-            room.state[event.type, event.state_key or ""] = state
-        if room.pending is not None and room.pending.head.position == event.position:
-            room.pending = None
+            room.put(state)
+        room.settle(event.position)
         if txn is not None:
-            self._transactions[room.stream].keep(txn, event.event_id, event.ts)
+            self._transactions[room.stream].keep(txn, event.event_id, event.ts, event.position)
         self._tails[room.stream].append(event)
         self._tell(room, event)
 
     def apply_note(self, room: Room, note: DeviceNote) -> None:
         """A device note was committed."""
         room.position = note.position
+        room.settle(note.position)
         self._tails[room.stream].append(note)
         self._tell(room, note)
 
@@ -393,6 +401,7 @@ class RoomMemory:
         self.dropped(stream)
         self._news[stream] = {}
         self._tails[stream].reset(_NOWHERE)
+        self._let_go += 1
         for key, room in list(self._rooms.items()):
             if room.stream == stream:
                 room.loaded = False

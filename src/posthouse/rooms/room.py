@@ -17,6 +17,15 @@ StateKey = tuple[str, str]
 STATE_KEYS_MAX: Final = 2_048
 """How many keys of one room's state are kept in memory."""
 
+CORE_STATE: Final = (
+    "m.room.create",
+    "m.room.power_levels",
+    "m.room.join_rules",
+    "m.room.history_visibility",
+    "m.room.encryption",
+)
+"""What is read with a room and never forgotten: the rules ask for it at almost every event."""
+
 CREATE: Final[StateKey] = ("m.room.create", "")
 POWER_LEVELS: Final[StateKey] = ("m.room.power_levels", "")
 
@@ -44,10 +53,12 @@ class Watcher(Protocol):
 class Pending:
     """What the room will be when everything on its way is committed."""
 
-    __slots__ = ("head", "state")
+    __slots__ = ("head", "position", "state")
 
     def __init__(self, head: Head) -> None:
         self.head = head
+        self.position = 0
+        """The newest entry on its way, device notes included."""
         self.state: dict[StateKey, StateEvent] = {}
 
 
@@ -114,7 +125,14 @@ class Room:
         """State that was read from storage; gives way to what a commit put in, invariant 2."""
         self.state.setdefault(key, event)
         if len(self.state) > STATE_KEYS_MAX:
-            self._shed()
+            self._shed(key)
+
+    def put(self, event: StateEvent) -> None:
+        """State that was committed."""
+        key = (event.event.type, event.event.state_key or "")
+        self.state[key] = event
+        if len(self.state) > STATE_KEYS_MAX:
+            self._shed(key)
 
     def power_of(self, event: StateEvent | None) -> PowerLevels:
         """The levels that a power-levels event sets, parsed once; a redacted one is another."""
@@ -131,11 +149,14 @@ class Room:
             self._power = event, levels
         return self._power[1]
 
-    def _shed(self) -> None:
-        """Forgets the oldest member events; the core of the state stays."""
+    def _shed(self, newest: StateKey) -> None:
+        """Forgets what was put in first; the core of the state stays, and what was just put in."""
         self.complete = False
-        for key in [key for key in self.state if key[0] == "m.room.member"][: STATE_KEYS_MAX // 2]:
-            del self.state[key]
+        for type_ in CORE_STATE:
+            self.state.setdefault((type_, ""), None)
+        for key in [key for key in self.state if not _is_core(key)][: STATE_KEYS_MAX // 2]:
+            if key != newest:
+                del self.state[key]
 
     # -- the pending layer ---------------------------------------------------------------------
 
@@ -144,6 +165,23 @@ class Room:
         if self.pending is None:
             self.pending = Pending(self.head)
         return self.pending
+
+    def expect(self, position: int) -> Pending:
+        """The pending layer with one more entry on its way: until that is settled, memory keeps
+        the room.
+        """
+        pending = self.begin()
+        pending.position = position
+        return pending
+
+    def settle(self, position: int) -> None:
+        """An entry was committed; with the newest one nothing is pending any more."""
+        if self.pending is not None and self.pending.position == position:
+            self.pending = None
+
+
+def _is_core(key: StateKey) -> bool:
+    return key[1] == "" and key[0] in CORE_STATE
 
 
 class PendingState:

@@ -49,7 +49,7 @@ from posthouse.rooms.memory import RoomMemory
 from posthouse.rooms.model import EMPTY_HEAD, Event, JsonObject, StateEvent, TransactionKey
 from posthouse.rooms.projector import MembershipProjector
 from posthouse.rooms.restricted import who_lets_in
-from posthouse.rooms.room import Cold, Room
+from posthouse.rooms.room import Cold, PendingState, Room
 from posthouse.rooms.settings import RoomSettings
 from posthouse.rooms.transaction_index import TRANSACTIONS_KEPT_MS, TransactionIndex
 from posthouse.std.clock import Clock, Randomness
@@ -58,6 +58,8 @@ from posthouse.streams import Batch, EntryKind, RoomStreams, UserStreams, Write
 T = TypeVar("T")
 
 _MEMBER: Final = "m.room.member"
+_OF_ONE_CHANGE: Final = frozenset({"displayname", "avatar_url", "reason"})
+"""What a member event says that the next one doesn't take over."""
 
 
 class Rooms:
@@ -326,11 +328,17 @@ class Rooms:
         if standing is None or standing.membership != "join":
             return
         profile = await self._accounts.profile_of(user_id)
-        content = {
-            k: v for k, v in standing.content.items() if k not in ("displayname", "avatar_url")
-        } | member_content("join", profile)
-        content.pop("reason", None)
-        await self._append(room, Draft(_MEMBER, user_id, content, user_id))
+
+        def judge(room: Room, batch: Batch) -> None:
+            # Whoever has left meanwhile stays away: this is no join.
+            now = PendingState(room).get(_MEMBER, user_id)
+            if now is not None and now.membership == "join":
+                content = {k: v for k, v in now.content.items() if k not in _OF_ONE_CHANGE}
+                content |= member_content("join", profile)
+                draft = Draft(_MEMBER, user_id, content, user_id)
+                self._appender.append(batch, room, draft, self._clock.now_ms())
+
+        await self._submit(room, judge)
 
     # -- inside --------------------------------------------------------------------------------
 

@@ -11,16 +11,19 @@ after two days.
 """
 
 import asyncio
+import contextlib
 import hashlib
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
 import structlog
 
 from posthouse.matrix import EventId, UserId
-from posthouse.rooms import store
+from posthouse.rooms import store, transactions
 from posthouse.rooms.memory import RoomMemory
-from posthouse.rooms.model import TransactionKey
+from posthouse.rooms.model import Entry, Event, TransactionKey
+from posthouse.rooms.room import Room
 from posthouse.rooms.sieve import Sieve
 from posthouse.rooms.transactions import KEPT_MS
 from posthouse.std.clock import Clock
@@ -39,6 +42,8 @@ _AGE_MS: Final = KEPT_MS // 2
 _ROWS_PER_BATCH: Final = 200
 _NAMES_PER_READ: Final = 2_000
 _TURN_S: Final = 60.0
+_RETRY_S: Final = 1.0
+_ANY_TIME: Final = 1 << 62
 
 
 def scope_hash(key: TransactionKey) -> int:
@@ -60,6 +65,10 @@ class TransactionIndex:
         self._clock = clock
         self._reached: dict[tuple[int, int], int] = {}
         """By source and target: a stream follows its own log, and the end of its ancestors'."""
+        self._waiting = dict.fromkeys(streams.streams.ids, 0)
+        """Transactions of each stream that came since its last turn."""
+        self._hurry = asyncio.Event()
+        memory.listen(self._heard)
         self._sieve: Sieve | None = None
         """None until the index was read."""
         self._filling: Sieve | None = None
@@ -86,22 +95,43 @@ class TransactionIndex:
                 )
 
     async def run(self) -> None:
-        """A turn a minute; ends by cancellation."""
+        """A turn a minute, and whenever memory fills; ends by cancellation."""
         while True:
+            self._hurry.clear()
             try:
                 await self.turn()
             except Unavailable as fault:
                 _log.warning("transaction index waits", fault=str(fault))
-            await asyncio.sleep(_TURN_S)
+                await asyncio.sleep(_RETRY_S)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TURN_S):
+                    await self._hurry.wait()
+
+    def _heard(self, stream: int, news: Mapping[Room, Sequence[Entry]]) -> None:
+        for entries in news.values():
+            self._waiting[stream] += sum(
+                isinstance(entry, Event) and entry.txn_id is not None for entry in entries
+            )
+        if self._is_pressed(stream):
+            self._hurry.set()
+
+    def _is_pressed(self, stream: int) -> bool:
+        return self._waiting[stream] > transactions.KEPT_MAX // 2
 
     async def turn(self) -> None:
         """Enters what has come of age, and forgets what is too old."""
         now_ms = self._clock.now_ms()
         if self._sieve is None or self._sieved_ms < now_ms - TRANSACTIONS_KEPT_MS:
             await self._fill_sieve(now_ms)
-        for source, target in list(self._reached):
-            while await self._enter_some(source, target, now_ms - _AGE_MS):
-                pass
+        for target in self._streams.streams.ids:
+            before_ms = _ANY_TIME if self._is_pressed(target) else now_ms - _AGE_MS
+            waiting = self._waiting[target]
+            for source in (target, *ancestors_of(target)):
+                while await self._enter_some(source, target, before_ms):
+                    pass
+            self._memory.transactions(target).entered = self._reached[target, target]
+            self._waiting[target] -= waiting
         for stream in self._streams.streams.ids:
             await self._streams.submit(
                 stream, partial(_forget, stream, now_ms - TRANSACTIONS_KEPT_MS)

@@ -276,9 +276,9 @@ class Assembler:
             if now in ("leave", "ban") and own is not None and own.forgotten:
                 if changed:
                     # Another device still has the room: it learns that it was left, and no more.
+                    span = Span(room, after, up_to)
                     unseen = sight.of_a_stranger()
-                    notice = Section(room, stretch.span, now, before, False, unseen)
-                    chosen.sections.append(notice)
+                    chosen.sections.append(Section(room, span, now, before, False, unseen))
                 continue
             if now in ("leave", "ban") and not (
                 changed or (full_state and wanted.room.include_leave)

@@ -35,6 +35,7 @@ class Home:
         "reading",
         "rooms",
         "seen_s",
+        "sign_outs",
         "stale",
         "to_device_position",
         "user_id",
@@ -64,6 +65,8 @@ class Home:
         """How often that was said: a reading notices what came while it read."""
         self.reading = asyncio.Lock()
         self.seen_s = 0.0
+        self.sign_outs: dict[str, int] | None = None
+        """Where devices were signed out while the person was online."""
 
     # -- what rooms tell (rooms.Watcher) -------------------------------------------------------
 
@@ -98,6 +101,14 @@ class Home:
             for room, _ in self.rooms.values()
             if room.position > positions[room.stream - index_base]
         ]
+
+    def sign_out(self, device_id: str, position: int) -> None:
+        """A device's tokens are worth nothing from this entry of the person's log on."""
+        self.sign_outs = {**(self.sign_outs or {}), device_id: position}
+
+    def signed_out_at(self, device_id: str) -> int:
+        """Where that last happened to a device; 0 where it didn't."""
+        return self.sign_outs.get(device_id, 0) if self.sign_outs else 0
 
     def knows_since(self, positions: tuple[int, ...]) -> bool:
         return all(p >= f for p, f in zip(positions, self.floor, strict=True))

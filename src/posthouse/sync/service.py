@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from posthouse.accounts import EVERYTHING, Accounts, Filter
+from posthouse.accounts import EVERYTHING, Accounts, Filter, includes_room
 from posthouse.devices import Devices, ToDevice
 from posthouse.http import Caller, Exchange
-from posthouse.matrix import InvalidParam, Refusal, RoomId, UserId
+from posthouse.matrix import InvalidParam, Refusal, RoomId, UnknownToken, UserId
 from posthouse.rooms import (
     Entry,
     Event,
@@ -38,7 +38,12 @@ from posthouse.streams import (
     decode_sync_token,
     device_tag,
 )
-from posthouse.sync.assembly import TIMELINE_LIMIT_DEFAULT, Answer, Assembler
+from posthouse.sync.assembly import (
+    TIMELINE_LIMIT_DEFAULT,
+    TIMELINE_LIMIT_MAX,
+    Answer,
+    Assembler,
+)
 from posthouse.sync.cut import Cut
 from posthouse.sync.fragments import Fragments, live_fragment, senders_are_warm
 from posthouse.sync.home import Home
@@ -130,6 +135,7 @@ class Sync:
             full_state=query.get("full_state") == "true",
             state_after=state_after,
             deadline=self._clock.monotonic() + timeout_ms / 1000 if timeout_ms else 0.0,
+            asked_at=self._user_streams.head_of(caller.user_id),
         )
         if since is not None and (caller.user_id, caller.device_id) in self._unfetched:
             self._acknowledge(caller, since, exchange)
@@ -182,7 +188,8 @@ class Sync:
             since.rooms,
             since.touched,
             since.user_level,
-            since.to_device,
+            # Another device's: how far this one has read is what it acknowledged, no further.
+            since.to_device if since.device == tag else 0,
             since.user,
             self._epoch,
             serial,
@@ -226,6 +233,8 @@ class Sync:
         try:
             self._user_streams.ownership.check()
             home = waiter.home
+            if home.signed_out_at(waiter.caller.device_id) > waiter.asked_at:
+                raise UnknownToken()
             since = waiter.since
             if since is None or waiter.full_state or not home.loaded or home.stale:
                 self._read(waiter)
@@ -261,7 +270,7 @@ class Sync:
             return None, True
         changed = home.changed_since(start.rooms, self._facts.rooms.count)
         limit = wanted.room.timeline.limit
-        limit = TIMELINE_LIMIT_DEFAULT if limit is None else limit
+        limit = TIMELINE_LIMIT_DEFAULT if limit is None else min(limit, TIMELINE_LIMIT_MAX)
         texts: list[bytes] = []
         told: set[RoomId] = set()
         people: set[UserId] = set()
@@ -334,7 +343,9 @@ class Sync:
     ) -> list[bytes]:
         texts = []
         for room_id in self._typing.rooms_since(start.serial):
-            if room_id in home.rooms and room_id not in told:
+            if room_id in told or not includes_room(wanted.room, room_id):
+                continue
+            if room_id in home.rooms:
                 extras = self._assembler.extras(room_id, start, wanted, None)
                 if extras:
                     texts.append(b'"%s":{%s}' % (room_id.encode(), extras[1:]))
@@ -387,6 +398,8 @@ class Sync:
             now_ms=self._clock.now_ms(),
         )
         self._user_streams.ownership.check()
+        if home.signed_out_at(caller.device_id) > waiter.asked_at:
+            raise UnknownToken()
         if not waiter.exchange.is_open:
             return
         if answer.carries_to_device:
@@ -404,7 +417,7 @@ class Sync:
     # -- waiting -------------------------------------------------------------------------------
 
     def _park(self, waiter: Waiter) -> None:
-        if waiter.is_parked:
+        if waiter.is_parked or not waiter.exchange.is_open:
             return
         waiter.is_parked = True
         waiter.home.waiters.append(waiter)
@@ -508,6 +521,8 @@ class Sync:
                 home.user_position = max(home.user_position, entry.position)
                 if entry.kind is EntryKind.MEMBERSHIP:
                     home.doubt()
+                elif entry.kind is EntryKind.SIGNED_OUT:
+                    home.sign_out(entry.device_id, entry.position)
             if entry.position and home.waiters:
                 self._ring(home)
 

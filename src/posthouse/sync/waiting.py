@@ -21,6 +21,7 @@ class Waiter:
     """One poll: who asks, from where, with which filter."""
 
     __slots__ = (
+        "asked_at",
         "caller",
         "deadline",
         "exchange",
@@ -43,6 +44,7 @@ class Waiter:
         full_state: bool,
         state_after: bytes | None,
         deadline: float,
+        asked_at: int,
     ) -> None:
         self.home = home
         self.caller = caller
@@ -54,6 +56,8 @@ class Waiter:
         """The name under which the state after the timeline is asked for; None for `state`."""
         self.deadline = deadline
         """On the monotonic clock; 0 for an answer at once."""
+        self.asked_at = asked_at
+        """The head of the person's log then: a sign-out that came later ends the wait."""
         self.is_parked = False
 
 
