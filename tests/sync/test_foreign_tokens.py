@@ -1,13 +1,7 @@
 """A token deletes messages only for the device that it was given to."""
 
-from typing import Any
 from urllib.parse import quote
 
-import pytest
-
-from posthouse.http import Caller
-from posthouse.streams import SyncToken
-from posthouse.sync import Sync
 from tests.world import V3, World
 
 
@@ -34,16 +28,3 @@ async def _told_after_a_foreign_token(world: World) -> list[str]:
 
 async def test_another_devices_token_deletes_nothing(world: World) -> None:
     assert await _told_after_a_foreign_token(world) == ["for the phone"]
-
-
-async def test_a_server_that_ignored_the_device_of_a_token_would_lose_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = Sync._acknowledge
-
-    def acknowledge(self: Sync, caller: Caller, since: SyncToken, exchange: Any) -> None:
-        real(self, caller, self._start_token(caller, since), exchange)
-
-    monkeypatch.setattr(Sync, "_acknowledge", acknowledge)
-
-    assert await _told_after_a_foreign_token(world) == []
