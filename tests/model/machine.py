@@ -483,7 +483,7 @@ class People(RuleBasedStateMachine):
         await reader.syncs(token, wish)
 
     @rule(
-        who=some, whose=some, wish=wishes, cut=st.integers(0, 40), put=st.text("abX-09", max_size=3)
+        who=some, whose=some, wish=wishes, cut=st.integers(0, 30), put=st.text("abX-09", max_size=3)
     )
     def syncs_with_what_is_not_theirs(
         self, who: int, whose: int, wish: Wish, cut: int, put: str

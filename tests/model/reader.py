@@ -42,6 +42,11 @@ class Wish:
             query["use_state_after"] = "true"
         return query
 
+    @property
+    def hides_state(self) -> bool:
+        """Whether the timeline's filter keeps changes of the state from the client."""
+        return self.only_messages and not self.state_after
+
     def shows(self, event: Event) -> bool:
         return not self.only_messages or event.type == "m.room.message"
 
@@ -279,7 +284,9 @@ class _Change:
             assert not expected, f"not told: {expected}"
             if self.end == self.first:
                 return self.old
-            return replace(self.old, exact=self.old.exact and not self.wish.only_messages)
+            missed = [e for e in self.room.log[self.first : self.end] if e.state_key is not None]
+            assert not (missed and self.wish.state_after), f"not in the state: {missed}"
+            return replace(self.old, exact=self.old.exact and not self.wish.hides_state)
         timeline = await self._timeline(section, expected, fresh=fresh, end=self.end)
         old = None if fresh or self.wish.full_state else self.old
         view = self._state(section, timeline, old, self.end)
@@ -354,7 +361,7 @@ class _Change:
             room, section["state_after" if wish.state_after else "state"]["events"]
         )
         assert len({event.key for event in told}) == len(told), f"twice in the state: {told}"
-        if not wish.only_messages:
+        if not wish.hides_state:
             for event in told:
                 assert place.get(event.key) is event, f"{event} is not the state at {begin}"
         base = {} if old is None else dict(old.state)
@@ -362,7 +369,7 @@ class _Change:
         if not wish.state_after:
             state |= {event.key: event for event in timeline if event.state_key is not None}
         whole = old.whole if old else not wish.lazy
-        exact = not wish.only_messages and (old is None or old.exact)
+        exact = not wish.hides_state and (old is None or old.exact)
         truth = room.state(end)
         if exact:
             rebuilt = {k: e for k, e in state.items() if whole or k[0] != MEMBER}

@@ -90,11 +90,12 @@ def live_fragment(
         )
     if state_after is not None:
         # Of all that happened: the timeline's filter takes nothing away from the state.
-        changed = [
-            render(event, now_ms=now_ms)
+        last = {
+            (event.type, event.state_key): event
             for event in events
             if event.state_key is not None and shows_state(wanted, event, room.room_id)
-        ]
+        }
+        changed = [render(event, now_ms=now_ms) for event in last.values()]
         state = b",".join([*changed, state] if state else changed)
     if not shown and not state:
         return b""
