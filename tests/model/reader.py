@@ -291,8 +291,8 @@ class _Change:
         old = None if fresh or self.wish.full_state else self.old
         view = self._state(section, timeline, old, self.end)
         counted = section.get("summary", {}).get("m.joined_member_count")
-        if counted is None and self.old is not None and not fresh:
-            counted = self.old.joined
+        if counted is None and self.old is not None and not fresh and self.wish.lazy:
+            counted = self.old.joined  # only who loads members lazily is told of changes
         if counted is not None and self.wish.lazy and not self.wish.only_messages:
             # Counted when the answer is made, which may be after what happened since its cut.
             counts = {len(self.room.joined(end)) for end in range(self.end, len(self.room.log) + 1)}
