@@ -38,5 +38,5 @@ def test_what_everybody_was_told_is_what_happened(
 def test_what_everybody_was_told_is_what_happened_in_long_lives(
     engine: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    long = settings(IN_SHORT, max_examples=2_000, stateful_step_count=60, derandomize=False)
+    long = settings(IN_SHORT, max_examples=1_000, stateful_step_count=60, derandomize=False)
     live(long, engine, tmp_path, request)
