@@ -141,3 +141,17 @@ class Gate:
             if self.fault is not None:
                 fault, self.fault = self.fault, None
                 raise fault
+
+
+class OneVisit(Gate):
+    """Holds the n-th visit of a step only; what comes before and after it passes."""
+
+    def __init__(self, owner: Owner, step: Step, n: int = 1) -> None:
+        super().__init__(owner, step)
+        self._left = n
+
+    async def meet(self, owner: Owner, step: Step) -> None:
+        if (owner, step) == self._at:
+            self._left -= 1
+            if self._left == 0:
+                await super().meet(owner, step)

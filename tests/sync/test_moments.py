@@ -6,7 +6,7 @@ from typing import Any
 from posthouse.matrix import RoomId, UserId
 from posthouse.storage import Database, Owner
 from tests.databases import Place
-from tests.faults.database import Gate, Meet, MetDatabase, Step
+from tests.faults.database import Meet, MetDatabase, OneVisit, Step
 from tests.sync.polls import knows, poll, said
 from tests.world import V3, Person, World, world_at
 
@@ -27,20 +27,6 @@ class Held:
     def at(self, meet: Meet) -> None:
         assert self.database is not None
         self.database.meet = meet
-
-
-class NthGate(Gate):
-    """Holds one visit of a step only: the n-th of those after it was put in."""
-
-    def __init__(self, owner: Owner, step: Step, n: int = 1) -> None:
-        super().__init__(owner, step)
-        self._left = n
-
-    async def meet(self, owner: Owner, step: Step) -> None:
-        if (owner, step) == self._at:
-            self._left -= 1
-            if self._left == 0:
-                await super().meet(owner, step)
 
 
 async def _person_of_other_stream(world: World, other: Person) -> Person:
@@ -113,7 +99,7 @@ async def test_a_new_room_is_told_whole_while_a_guest_is_still_being_told(place:
         ada = await world.person("ada")
         guest = await _person_of_other_stream(world, ada)
         await ada.phone.syncs()
-        gate = NthGate(Owner.USER, Step.BEGIN, 2)
+        gate = OneVisit(Owner.USER, Step.BEGIN, 2)
 
         async with asyncio.TaskGroup() as group:
             held.at(gate.meet)
@@ -137,8 +123,8 @@ async def test_what_is_said_after_a_removal_is_not_told_while_an_older_change_is
         room = await world.room(ada, boris)
         await boris.phone.syncs()
         first_copy, second_copy = (
-            NthGate(Owner.USER, Step.BEGIN, 1),
-            NthGate(Owner.USER, Step.BEGIN, 2),
+            OneVisit(Owner.USER, Step.BEGIN, 1),
+            OneVisit(Owner.USER, Step.BEGIN, 2),
         )
 
         async def meet(owner: Owner, step: Step) -> None:
@@ -182,7 +168,7 @@ async def test_a_join_that_is_not_announced_yet_shows_nothing_from_before_it(pla
         await boris.phone.syncs()
         await world.restart()
         await ada.phone.says(room, "before")
-        gate = NthGate(Owner.USER, Step.COMMITTED)
+        gate = OneVisit(Owner.USER, Step.COMMITTED)
 
         async with asyncio.TaskGroup() as group:
             held.at(gate.meet)
@@ -206,7 +192,7 @@ async def test_a_removal_that_is_not_announced_yet_takes_nothing_from_before_it(
         await boris.phone.syncs()
         await world.restart()
         await ada.phone.says(room, "before")
-        gate = NthGate(Owner.USER, Step.COMMITTED)
+        gate = OneVisit(Owner.USER, Step.COMMITTED)
 
         async with asyncio.TaskGroup() as group:
             held.at(gate.meet)
@@ -231,7 +217,7 @@ async def test_a_removal_in_the_middle_of_an_answer_takes_nothing_from_it(place:
         await boris.phone.joins(other)
         await laptop.syncs()
         await ada.phone.says(room, "before")
-        gate = NthGate(Owner.ROOM, Step.READ)
+        gate = OneVisit(Owner.ROOM, Step.READ)
 
         async with asyncio.TaskGroup() as group:
             held.at(gate.meet)

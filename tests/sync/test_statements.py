@@ -104,3 +104,46 @@ async def test_a_live_sync_asks_the_database_nothing(world: World) -> None:
     await ada.phone.says(room, "news")
 
     assert await reads_of(world, lambda: boris.phone.syncs(filter=LAZY)) == 0
+
+
+async def test_a_first_sync_costs_no_more_with_more_invites(world: World) -> None:
+    ada, boris = await world.person("ada"), await world.person("boris")
+    costs = []
+
+    for more in (2, 10):
+        for _ in range(more):
+            await ada.phone.creates(invite=[boris.user_id])
+        await world.services.settled()
+        await boris.phone.ask("GET", "/_matrix/client/v3/account/whoami")
+        costs.append(await reads_of(world, partial(boris.phone.syncs, since=None, filter=LAZY)))
+
+    assert costs[1] <= costs[0] <= FIRST_SYNC_MAX
+
+
+async def test_a_departure_costs_no_more_with_more_rooms(world: World) -> None:
+    """Whether somebody who left a room is still met in another is asked once, of all of them."""
+    ada, boris = await world.person("ada"), await world.person("boris")
+    encryption = {
+        "type": "m.room.encryption",
+        "state_key": "",
+        "content": {"algorithm": "m.megolm.v1.aes-sha2"},
+    }
+    costs = []
+
+    for more in (2, 10):
+        rooms = [await world.room(boris, initial_state=[encryption]) for _ in range(more)]
+        await ada.phone.joins(rooms[0])
+        await boris.phone.syncs()
+        await world.restart()
+        await world.services.settled()
+        await ada.phone.leaves(rooms[0])
+        answers: list[Any] = []
+
+        async def sync(answers: list[Any] = answers) -> None:
+            answers.append(await boris.phone.syncs())
+
+        await boris.phone.ask("GET", "/_matrix/client/v3/account/whoami")
+        costs.append(await reads_of(world, sync))
+        assert answers[0]["device_lists"]["left"] == [ada.user_id]
+
+    assert costs[1] <= costs[0]

@@ -15,13 +15,12 @@ from posthouse.matrix import Refusal, RoomId, UserId
 from posthouse.rooms import store
 from posthouse.rooms.memory import RoomMemory
 from posthouse.rooms.model import DeviceNote
-from posthouse.rooms.room import Room
+from posthouse.rooms.room import ENCRYPTION, Room
 from posthouse.rooms.service import Rooms
 from posthouse.streams import Batch, EntryKind, RoomStreams, UserEntry, UserStreams, row_id
 
 _log = structlog.get_logger(__name__)
 
-_ENCRYPTION: Final = ("m.room.encryption", "")
 _NOTES_AT_ONCE: Final = 32
 """Rooms that one turn of the loop reads and writes into at most."""
 
@@ -59,7 +58,7 @@ class DeviceNotes:
         notes = []
         for room_id in room_ids:
             room = await self._memory.get(room_id)
-            if room is not None and room.current(*_ENCRYPTION) is not None:
+            if room is not None and room.current(*ENCRYPTION) is not None:
                 note = partial(self._note, room, user_id)
                 notes.append(self._room_streams.submit(room.stream, note))
         await asyncio.gather(*notes)

@@ -26,7 +26,7 @@ from posthouse.matrix import (
 from posthouse.rooms import store
 from posthouse.rooms.memory import RoomMemory
 from posthouse.rooms.model import Entry, Event, Pointer
-from posthouse.rooms.room import Room
+from posthouse.rooms.room import ENCRYPTION, Room
 from posthouse.rooms.wire import room_field
 from posthouse.storage import Reader
 
@@ -272,6 +272,20 @@ class Reading:
         """Everybody who is joined now."""
         return await store.member_ids(self._memory.reader(), room.key, "join", MEMBERS_MAX)
 
+    async def encrypted(self, rooms: Iterable[Room]) -> set[Room]:
+        """Those of the rooms that are encrypted now; memory first, then one statement."""
+        found: set[Room] = set()
+        cold: dict[int, Room] = {}
+        for room in rooms:
+            if not room.loaded:
+                cold[room.key] = room
+            elif room.current(*ENCRYPTION) is not None:
+                found.add(room)
+        if cold:
+            keys = await store.encrypted_rooms(self._memory.reader(), list(cold))
+            found.update(cold[key] for key in keys)
+        return found
+
     async def joined_somewhere(self, keys: Sequence[int], users: Iterable[str]) -> set[UserId]:
         """Those of the people who are joined to at least one of these rooms now."""
         return await store.joined_somewhere(self._memory.reader(), keys, list(users))
@@ -314,18 +328,27 @@ class Reading:
         """All of a person's memberships, as their own stream has them."""
         return await store.pointers_of(reader, user_id)
 
-    async def stripped_state(self, room: Room, user_id: UserId, place: int) -> list[Event]:
-        """What an invited or knocking person is told of a room, as it stood at a position."""
+    async def stripped_states(
+        self, places: Mapping[Room, int], user_id: UserId
+    ) -> dict[Room, list[Event]]:
+        """What an invited or knocking person is told of each room, as it stood at a position, in
+        a number of statements that doesn't grow with the number of rooms.
+        """
+        found: dict[Room, list[Event]] = {room: [] for room in places}
+        rooms = {room.key: room for room in places}
         reader = self._memory.reader()
-        events = [
-            standing
-            for event in await store.current_state_of_types(reader, room.key, STRIPPED_STATE)
-            if (standing := await self._as_of(room, event, place)) is not None
-        ]
-        mine = (await self.members_at({room: [user_id]}, {room: place}))[room]
-        if mine and mine[0].sender != user_id:
-            mine += (await self.members_at({room: [mine[0].sender]}, {room: place}))[room]
-        return [*events, *mine]
+        for event in await store.states_of_types(reader, list(rooms), STRIPPED_STATE):
+            room = rooms[event.key]
+            standing = await self._as_of(room, event, places[room])
+            if standing is not None:
+                found[room].append(standing)
+        mine = await self.members_at({room: [user_id] for room in places}, places)
+        senders = {
+            room: [own.sender for own in events if own.sender != user_id]
+            for room, events in mine.items()
+        }
+        theirs = await self.members_at(senders, places)
+        return {room: [*found[room], *mine[room], *theirs[room]] for room in places}
 
     async def _as_of(self, room: Room, event: Event, place: int) -> Event | None:
         """What stood at a position where this event stands now."""

@@ -28,6 +28,7 @@ CORE_STATE: Final = (
 
 CREATE: Final[StateKey] = ("m.room.create", "")
 POWER_LEVELS: Final[StateKey] = ("m.room.power_levels", "")
+ENCRYPTION: Final[StateKey] = ("m.room.encryption", "")
 
 
 class Cold(Exception):

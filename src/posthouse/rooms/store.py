@@ -125,6 +125,32 @@ _CURRENT_BY_TYPES: Final = Dialects(
     """,
 )
 
+_STATES_OF_TYPES: Final = Dialects(
+    sqlite=f"""
+        SELECT {_COLUMNS} FROM json_each($1) r
+        CROSS JOIN json_each($2) t
+        CROSS JOIN current_state s ON s.room = r.value AND s.type = t.value AND s.state_key = ''
+        CROSS JOIN events e ON e.room = s.room AND e.position = s.position
+    """,
+    postgresql=f"""
+        SELECT {_COLUMNS} FROM current_state s
+        JOIN events e ON e.room = s.room AND e.position = s.position
+        WHERE s.room = ANY($1::bigint[]) AND s.state_key = '' AND s.type = ANY($2::text[])
+    """,
+)
+
+_ENCRYPTED: Final = Dialects(
+    sqlite="""
+        SELECT s.room FROM json_each($1) r
+        CROSS JOIN current_state s
+            ON s.room = r.value AND s.type = 'm.room.encryption' AND s.state_key = ''
+    """,
+    postgresql="""
+        SELECT room FROM current_state
+        WHERE room = ANY($1::bigint[]) AND type = 'm.room.encryption' AND state_key = ''
+    """,
+)
+
 _CURRENT_MEMBERS: Final = Dialects(
     sqlite=f"""
         SELECT {_COLUMNS} FROM current_state s
@@ -617,6 +643,17 @@ async def current_state_event(
 async def current_state_of_types(reader: Reader, room: int, types: Sequence[str]) -> list[Event]:
     """The current state events of these types with the empty state key."""
     return [event_of_row(r) for r in await reader.fetch_all(_CURRENT_BY_TYPES, room, list(types))]
+
+
+async def states_of_types(reader: Reader, keys: Sequence[int], types: Sequence[str]) -> list[Event]:
+    """The current state events of these types with the empty state key, of several rooms."""
+    rows = await reader.fetch_all(_STATES_OF_TYPES, list(keys), list(types))
+    return [event_of_row(row) for row in rows]
+
+
+async def encrypted_rooms(reader: Reader, keys: Sequence[int]) -> list[int]:
+    """The keys of those of the rooms that are encrypted."""
+    return [row[0] for row in await reader.fetch_all(_ENCRYPTED, list(keys))]
 
 
 async def current_members(reader: Reader, room: int, users: Sequence[str]) -> list[Event]:

@@ -178,14 +178,8 @@ class Assembler:
         rooms = await self._render_rooms(
             joined, caller, start, wanted, sections, data, state_after, now_ms
         )
-        invited = [
-            await self._render_invite(room, caller.user_id, membership, cut)
-            for room, membership in chosen.invites
-        ]
-        for membership, key in (("invite", "invite"), ("knock", "knock")):
-            texts = [text for kind, text in invited if kind == membership]
-            if texts:
-                rooms[key] = texts
+        if chosen.invites:
+            rooms |= await self._render_invites(chosen.invites, caller.user_id, cut)
         if rooms:
             parts.append(
                 b',"rooms":{%s}'
@@ -539,17 +533,21 @@ class Assembler:
             text += b',"summary":' + orjson.dumps(section.summary)
         return text
 
-    async def _render_invite(
-        self, room: Room, user_id: UserId, membership: str, cut: Cut
-    ) -> tuple[str, bytes]:
-        place = cut.rooms[self._rooms.index_of(room.stream)]
-        events = await self._reading.stripped_state(room, user_id, place)
-        key = b"invite_state" if membership == "invite" else b"knock_state"
-        return membership, b'%s:{"%s":{"events":[%s]}}' % (
-            orjson.dumps(room.room_id),
-            key,
-            b",".join(render_stripped(event) for event in events),
-        )
+    async def _render_invites(
+        self, invites: Sequence[tuple[Room, str]], user_id: UserId, cut: Cut
+    ) -> dict[str, list[bytes]]:
+        """Invites and knocks, each under its name."""
+        places = {room: cut.rooms[self._rooms.index_of(room.stream)] for room, _ in invites}
+        states = await self._reading.stripped_states(places, user_id)
+        texts: dict[str, list[bytes]] = {}
+        for room, membership in invites:
+            text = b'%s:{"%s":{"events":[%s]}}' % (
+                orjson.dumps(room.room_id),
+                b"invite_state" if membership == "invite" else b"knock_state",
+                b",".join(render_stripped(event) for event in states[room]),
+            )
+            texts.setdefault(membership, []).append(text)
+        return texts
 
 
 def _names_its_room(event: Event) -> bool:

@@ -6,12 +6,9 @@ does: a client stops following whoever is named there.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from posthouse.matrix import RoomId, UserId
 from posthouse.rooms import Event, Reading, Room, RoomMemory, Span
-
-_ENCRYPTION: Final = ("m.room.encryption", "")
 
 
 @dataclass(slots=True)
@@ -46,11 +43,10 @@ class DeviceListReader:
         """What changed over the stretches; `joined` are the rooms that the person is in at the end."""
         lists = DeviceLists()
         gone: set[UserId] = set()
+        encrypted = await self._reading.encrypted(stretch.span.room for stretch in stretches)
         for stretch in stretches:
             room = stretch.span.room
-            if not room.loaded:
-                await self._memory.get(room.room_id)
-            if room.current(*_ENCRYPTION) is None:
+            if room not in encrypted:
                 continue
             if stretch.was_joined and stretch.is_joined:
                 await self._live(stretch.span, lists, gone)
@@ -61,13 +57,10 @@ class DeviceListReader:
                 gone.update(await self._joined_at(room, stretch.span.up_to))
         gone -= {user_id}
         if gone:
-            encrypted = [
-                mine.key
-                for room_id in joined
-                if (mine := await self._memory.get(room_id)) is not None
-                and mine.current(*_ENCRYPTION) is not None
-            ]
-            lists.left = gone - await self._reading.joined_somewhere(encrypted, gone)
+            mine = await self._memory.get_many(list(joined))
+            shared = await self._reading.encrypted(mine.values())
+            keys = [room.key for room in shared]
+            lists.left = gone - await self._reading.joined_somewhere(keys, gone)
         lists.changed -= lists.left
         return lists
 

@@ -13,7 +13,9 @@ from posthouse.matrix import RoomId
 from posthouse.rooms import Event, Room, render
 from posthouse.streams import RoomToken
 
-FRAGMENTS_MAX: Final = 1_024
+FRAGMENTS_BYTES_MAX: Final = 16 << 20
+FRAGMENT_BYTES: Final = 400
+"""What one holds beside its text, roughly."""
 
 _Key = tuple[int, int, int, RoomFilter, bytes | None]
 
@@ -26,9 +28,12 @@ class Fragments:
     def __init__(self, generation: int) -> None:
         self._generation = generation
         self._built: dict[_Key, bytes] = {}
+        self.size = 0
+        """Bytes in memory, roughly; bounded, the newest fragment excepted."""
 
     def clear(self) -> None:
         self._built.clear()
+        self.size = 0
 
     def of(
         self,
@@ -49,9 +54,11 @@ class Fragments:
             found = live_fragment(
                 room, events, wanted, state_after, now_ms=now_ms, generation=self._generation
             )
-            if len(self._built) >= FRAGMENTS_MAX:
-                del self._built[next(iter(self._built))]
             self._built[key] = found
+            self.size += len(found) + FRAGMENT_BYTES
+            while self.size > FRAGMENTS_BYTES_MAX and len(self._built) > 1:
+                oldest = self._built.pop(next(iter(self._built)))
+                self.size -= len(oldest) + FRAGMENT_BYTES
         return found
 
 

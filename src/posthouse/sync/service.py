@@ -10,6 +10,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 from posthouse.accounts import EVERYTHING, Accounts, Filter, includes_room
@@ -93,7 +94,7 @@ class Sync:
         self._assembler = assembler
         self._clock = clock
         self._homes: dict[UserId, Home] = {}
-        self._fragments = Fragments(facts.generation)
+        self.fragments = Fragments(facts.generation)
         self._wheel = Wheel(clock.monotonic())
         self._ringing: deque[Home] = deque()
         self._slice_is_due = False
@@ -103,7 +104,7 @@ class Sync:
         memory.listen(self._rooms_changed)
         memory.listen_reset(self._stream_reset)
         projector.listen_even(self._stream_reset)
-        memory.listen_redaction(lambda _: self._fragments.clear())
+        memory.listen_redaction(lambda _: self.fragments.clear())
         user_streams.listen(self._people_changed)
         user_streams.listen_reset(self._stream_reset)
         typing.listen(self._typing_changed)
@@ -316,7 +317,7 @@ class Sync:
                     device=(caller.user_id, caller.device_id),
                 )
             else:
-                text = self._fragments.of(
+                text = self.fragments.of(
                     room, events, wanted.room, waiter.state_after, now_ms=now_ms
                 )
             if not text:
@@ -461,7 +462,7 @@ class Sync:
 
     def _send_home(self, now: float) -> None:
         """Forgets people who have not asked for a while; the dict is in order of arrival."""
-        for user_id, home in list(self._homes.items())[:64]:
+        for user_id, home in list(islice(self._homes.items(), 64)):
             if home.waiters or now - home.seen_s < HOMES_IDLE_S:
                 del self._homes[user_id]
                 self._homes[user_id] = home  # looked at: to the back of the queue
@@ -535,7 +536,7 @@ class Sync:
 
     def _stream_reset(self, stream: int) -> None:
         """Announcements may have been lost: everybody looks again."""
-        self._fragments.clear()
+        self.fragments.clear()
         for home in list(self._homes.values()):
             home.doubt()
             home.leave_rooms()
