@@ -143,8 +143,8 @@ TARGETS: Final = (
     Target("ops, join: CPU ms", "ops", None, None, _at("join", "cpu_ms_per_op")),
     *(
         Target(f"longest callback, {load}: CPU ms", "longest_callback", 50, 50, _at(load))
-        for load in ("send", "fanout100", "fanout1000", "initial_sync", "e2ee", "ops", "reconnects",
-                     "catch_up", "to_device")
+        for load in ("send", "fanout100", "fanout1000", "mixed", "idle", "initial_sync", "e2ee",
+                     "ops", "reconnects", "catch_up", "to_device")
     ),
 )  # fmt: skip
 
