@@ -37,13 +37,11 @@ def main(arguments: Sequence[str]) -> int:
         print(missing)
         return 2
     engines = ENGINES if options.engine == "both" else (options.engine,)
-    run = Run(options.scale)
+    run = Run(options.scale, Path(options.json) if options.json else None)
     with tempfile.TemporaryDirectory(prefix="posthouse-bench-") as folder:
         run.against_null(Path(folder), [name for name in names if name in AGAINST_NULL])
         for engine in engines:
             run.on_engine(engine, Path(folder), names)
-    if options.json:
-        Path(options.json).write_text(json.dumps(run.results, indent=1))
     print(table(run.results, engines))
     for failure in run.failures:
         print(failure)
@@ -53,10 +51,11 @@ def main(arguments: Sequence[str]) -> int:
 class Run:
     """Scenario by scenario, server by server; one that fails is told and leaves the others alone."""
 
-    def __init__(self, scale: float) -> None:
+    def __init__(self, scale: float, report: Path | None) -> None:
         self.results: dict[str, dict[str, Figures]] = {}
         self.failures: list[str] = []
         self._scale = scale
+        self._report = report
 
     def against_null(self, folder: Path, names: Sequence[str]) -> None:
         if names:
@@ -84,6 +83,8 @@ class Run:
             print("failed", file=sys.stderr)
             return
         print(f"{time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+        if self._report is not None:  # after each: a run that is ended early keeps what it has
+            self._report.write_text(json.dumps(self.results, indent=1))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -115,6 +115,10 @@ TARGETS: Final = (
     Target("cold start: CPU s", "cold_start", 0.6, 0.6, _cpu_at_start),
     Target("cold start: resident MB", "cold_start", 80, 80,
            lambda ours, null: float(ours["rss_mib"]) * 1.048576),
+    Target("cold start after all of that: CPU s", "cold_start_after_load", None, None,
+           _cpu_at_start),
+    Target("cold start after all of that: resident MB", "cold_start_after_load", None, None,
+           lambda ours, null: float(ours["rss_mib"]) * 1.048576),
     Target("10,000 reconnects in 10 s: CPU s", "reconnects", None, None, _at("cpu_s")),
     Target("10,000 reconnects in 10 s: refused or failed", "reconnects", 0, 0, _at("failed")),
     Target("10,000 reconnects in 10 s: p95 of a first answer, ms", "reconnects", None, None,
@@ -139,8 +143,8 @@ TARGETS: Final = (
     Target("ops, join: CPU ms", "ops", None, None, _at("join", "cpu_ms_per_op")),
     *(
         Target(f"longest callback, {load}: CPU ms", "longest_callback", 50, 50, _at(load))
-        for load in ("send", "fanout100", "fanout1000", "initial_sync", "e2ee", "ops", "reconnects",
-                     "catch_up", "to_device")
+        for load in ("send", "fanout100", "fanout1000", "mixed", "idle", "initial_sync", "e2ee",
+                     "ops", "reconnects", "catch_up", "to_device")
     ),
 )  # fmt: skip
 

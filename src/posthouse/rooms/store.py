@@ -7,6 +7,7 @@ import asyncio
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import Any, Final
 
 import orjson
@@ -848,12 +849,15 @@ async def member_events_of_stream(
 async def recent_transactions(
     reader: Reader, after_id: int, before_id: int, limit: int
 ) -> list[SentRow]:
-    """Events of a stream that were sent with a transaction id, newest first."""
+    """Events of a stream that were sent with a transaction id, newest first.
+
+    They stay in memory, and a device has sent many of them: its names are there once.
+    """
     rows = await reader.fetch_all(_RECENT_TRANSACTIONS, after_id, before_id, limit)
     return [
         SentRow(
             r[0],
-            TransactionKey(UserId(r[2]), r[3], r[1], r[4][:1], r[4][1:]),
+            TransactionKey(UserId(intern(r[2])), intern(r[3]), r[1], r[4][:1], r[4][1:]),
             event_id_of(r[5]),
             r[6],
         )

@@ -18,6 +18,8 @@ def measure(server: BenchServer, scale: float) -> Figures:
         "send": lambda server, scale: run_scenario(server, "send", scale),
         "fanout100": lambda server, scale: run_scenario(server, "fanout100", scale),
         "fanout1000": lambda server, scale: run_scenario(server, "fanout1000", scale),
+        "mixed": lambda server, scale: run_scenario(server, "mixed", scale),
+        "idle": lambda server, scale: run_scenario(server, "idle", scale),
         "initial_sync": lambda server, scale: run_scenario(server, "initial_sync", 1.0),
         "e2ee": lambda server, scale: run_scenario(server, "e2ee", scale),
         "ops": lambda server, scale: run_scenario(server, "ops", scale),
