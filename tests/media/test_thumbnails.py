@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -389,3 +390,37 @@ async def test_a_thumbnail_that_a_crash_cut_short_is_made_again(
     kept(tmp_path)[0].write_bytes(b"")
 
     assert await thumbnail_of(media, media_id, 96, 96) == made
+
+
+@pytest.mark.parametrize("rounds", [60, pytest.param(5_000, marks=pytest.mark.long)])
+async def test_a_damaged_picture_never_takes_the_process_with_it(
+    tmp_path: Path, rounds: int
+) -> None:
+    """Bytes changed at random, in every format: each has an outcome, and what is made is whole."""
+    random = Random(20261125)
+    whole = [pictures.noise(48, 48, format_) for format_ in ("JPEG", "PNG", "GIF", "WEBP", "AVIF")]
+    whole += [pictures.animation(48, 48, 5, format_) for format_ in ("GIF", "WEBP")]
+    thumbnailer = Thumbnailer(ThumbnailSettings(cpu_seconds_max=2))
+    seen: set[Outcome] = set()
+    pids: set[int] = set()
+
+    for number in range(rounds):
+        data = bytearray(random.choice(whole))
+        for _ in range(random.choice((1, 3, 30))):
+            # The head more often: it is what decoders believe.
+            reach = min(len(data), random.choice((64, 512, len(data))))
+            data[random.randrange(reach)] = random.randrange(256)
+        source, target = tmp_path / "source", tmp_path / f"made-{number % 2}"
+        source.write_bytes(data)
+        method = random.choice(list(Method))
+        variant = variant_for(32, 32, method, animated=random.random() < 0.5)
+        outcome = await thumbnailer.make(ADA, source, target, variant, moving=variant.animated)
+        seen.add(outcome)
+        if outcome is Outcome.MADE:
+            assert max(pictures.opened(target.read_bytes()).size) <= 32
+        assert thumbnailer._process is not None
+        pids.add(thumbnailer._process.pid)
+
+    assert {Outcome.MADE, Outcome.UNREADABLE} <= seen
+    assert len(pids) == 1
+    thumbnailer.close()
