@@ -72,9 +72,11 @@ $(VENV)/.build: requirements/build.txt
 	@$(pip) --require-hashes -r requirements/build.txt
 	@touch $@
 
+# pyvips comes as source, but is Python alone where there is no compiler; all else is wheels.
 $(VENV)/.server: $(VENV)/.build requirements/server.txt pyproject.toml
 	@echo 'Installing what the server needs'
-	@$(pip) --require-hashes --only-binary :all: -r requirements/server.txt
+	@$(pip) --require-hashes --only-binary :all: --no-binary pyvips --no-build-isolation --use-pep517 \
+	    -r requirements/server.txt
 	@$(pip) --no-deps --no-build-isolation --editable .
 	@touch $@
 

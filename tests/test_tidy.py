@@ -27,6 +27,7 @@ AUTH: Final = {"required": Auth.REQUIRED, "optional": Auth.OPTIONAL, "none": Aut
 AUTH_DIFFERS: Final = {
     "getContent": "without a token it answers as if frozen, with one as the authenticated route",
     "getContentOverrideName": "the same",
+    "getContentThumbnail": "the same",
 }
 """Where another authentication than the specification's is served, and why."""
 

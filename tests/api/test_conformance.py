@@ -17,6 +17,7 @@ from posthouse.matrix import sign_json
 from posthouse.media import MediaSettings
 from tests.api.watching import Watch, rate_limited
 from tests.devices.office import key_pair
+from tests.media.pictures import jpeg, png_header
 from tests.world import PASSWORD, V3, Device, Json, World
 
 V1 = "/_matrix/client/v1"
@@ -158,12 +159,52 @@ async def test_media(world: World) -> None:
         for path in (f"{folder}/download/{place}", f"{folder}/download/{place}/a.png"):
             picture = await world.exchange("GET", path, token=token)
             assert (picture.status, picture.body) == (200, PNG)
+    await _thumbnails(world, ada.phone, picture=place)
+    announced = await _announced(world, ada.phone, (await world.person("boris")).phone)
     await world.become(media=MediaSettings(upload_bytes_max=4, person_bytes_max=0))
     for content, status in ((PNG, 413), (b"abc", 403)):
         answer = await world.request("POST", "/_matrix/media/v3/upload", content, token=token)
         assert answer[0] == status
+    assert (await world.request("PUT", announced, PNG, token=token))[0] == 413
 
     assert watch.missing("media") == []
+
+
+async def _thumbnails(world: World, phone: Device, *, picture: str) -> None:
+    """Of a picture, of what only begins like one, of one that is too large to be looked at."""
+    places = {400: picture}
+    for status, content in ((200, jpeg(64, 64)), (413, png_header(60_000, 60_000))):
+        _, uploaded = await world.request(
+            "POST", "/_matrix/media/v3/upload", content, token=phone.token
+        )
+        places[status] = uploaded["content_uri"].removeprefix("mxc://")
+    for folder in (f"{V1}/media", "/_matrix/media/v3"):
+        for status, place in places.items():
+            path = f"{folder}/thumbnail/{place}?width=32&height=32&method=crop"
+            answer = await world.exchange("GET", path, token=phone.token)
+            assert answer.status == status
+
+
+async def _announced(world: World, ada: Device, boris: Device) -> str:
+    """An upload in advance, asked for before it comes; returns the path of one that never came."""
+    paths = []
+    for _ in range(2):
+        created = await ada.ask("POST", "/_matrix/media/v1/create")
+        paths.append(created["content_uri"].removeprefix("mxc://"))
+    place, never = paths
+    for folder in (f"{V1}/media", "/_matrix/media/v3"):
+        for path in (
+            f"{folder}/download/{place}?timeout_ms=0",
+            f"{folder}/download/{place}/a.png?timeout_ms=0",
+            f"{folder}/thumbnail/{place}?width=32&height=32&timeout_ms=0",
+        ):
+            assert (await world.exchange("GET", path, token=ada.token)).status == 504
+    path = f"/_matrix/media/v3/upload/{place}"
+    for token, status in ((boris.token, 403), (ada.token, 200), (ada.token, 409)):
+        assert (await world.request("PUT", path, PNG, token=token))[0] == status
+    unknown = "/_matrix/media/v3/upload/localhost/unknown"
+    assert (await world.request("PUT", unknown, PNG, token=ada.token))[0] == 404
+    return f"/_matrix/media/v3/upload/{never}"
 
 
 async def test_devices(world: World) -> None:

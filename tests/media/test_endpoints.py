@@ -18,6 +18,7 @@ from posthouse.http import Caller, HttpSettings, LimitSettings, Server, Site, co
 from posthouse.matrix import DeviceId, UnknownToken, UserId
 from posthouse.media import Media, endpoints
 from posthouse.std.clock import SystemClock
+from tests.media import pictures
 from tests.media.conftest import MakeMedia
 from tests.media.test_uploads import MIB, files_in
 from tests.peak_memory import peak_bytes_during
@@ -28,6 +29,8 @@ BORIS = {"Authorization": "Bearer boris"}
 UPLOAD = "/_matrix/media/v3/upload"
 DOWNLOAD = "/_matrix/client/v1/media/download"
 LEGACY_DOWNLOAD = "/_matrix/media/v3/download"
+THUMBNAIL = "/_matrix/client/v1/media/thumbnail"
+LEGACY_THUMBNAIL = "/_matrix/media/v3/thumbnail"
 
 
 class Tokens:
@@ -191,10 +194,86 @@ async def test_a_stranger_gets_nothing(
         assert (await answer.json())["errcode"] == errcode
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "errcode"),
+    [(THUMBNAIL, 401, "M_MISSING_TOKEN"), (LEGACY_THUMBNAIL, 404, "M_NOT_FOUND")],
+)
+async def test_a_thumbnail_is_shown_in_place_to_who_is_signed_in(
+    client: aiohttp.ClientSession, path: str, status: int, errcode: str
+) -> None:
+    """Of its own type and name, whatever the upload said that it was."""
+    uri = await upload(client, pictures.jpeg(400, 300), content_type="text/html", name="<b>.html")
+    where = f"{path}/{uri}?width=96&height=96&method=crop"
+
+    async with client.get(where, headers=BORIS) as answer:
+        assert answer.status == 200
+        assert pictures.opened(await answer.read()).size == (96, 96)
+        assert answer.content_type == "image/jpeg"
+        assert answer.headers["Content-Disposition"] == 'inline; filename="thumbnail.jpeg"'
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Security-Policy"].startswith("sandbox;")
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+        etag = answer.headers["ETag"]
+
+    async with client.get(where, headers={**BORIS, "If-None-Match": etag}) as answer:
+        assert answer.status == 304
+    async with client.get(where) as answer:
+        assert answer.status == status
+        assert (await answer.json())["errcode"] == errcode
+
+
+async def test_an_animated_thumbnail_is_webp(client: aiohttp.ClientSession) -> None:
+    uri = await upload(client, pictures.animation(200, 100, 5, "GIF"), content_type="image/gif")
+    where = f"{THUMBNAIL}/{uri}?width=96&height=96"
+
+    for query, frames in (("&animated=true", 5), ("&animated=false", 1), ("", 1)):
+        async with client.get(f"{where}{query}", headers=ADA) as answer:
+            assert pictures.frames_of(pictures.opened(await answer.read())) == frames
+            assert (answer.content_type == "image/webp") is (frames > 1)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "width=32",
+        "height=32",
+        "width=0&height=32",
+        "width=-1&height=32",
+        "width=a&height=32",
+        "width=1.5&height=32",
+        "width=32&height=32&method=melt",
+        "width=32&height=32&animated=perhaps",
+        "width=32&height=32&timeout_ms=-1",
+    ],
+)
+async def test_a_question_that_makes_no_sense_is_declined(
+    client: aiohttp.ClientSession, query: str
+) -> None:
+    uri = await upload(client, pictures.jpeg(40, 40))
+
+    async with client.get(f"{THUMBNAIL}/{uri}?{query}", headers=ADA) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["errcode"] in ("M_INVALID_PARAM", "M_MISSING_PARAM")
+
+
+async def test_what_has_no_thumbnail_says_why(client: aiohttp.ClientSession) -> None:
+    sealed = await upload(client, os.urandom(5_000))
+    huge = await upload(client, pictures.png_header(60_000, 60_000))
+
+    for uri, status, errcode in ((sealed, 400, "M_UNKNOWN"), (huge, 413, "M_TOO_LARGE")):
+        where = f"{THUMBNAIL}/{uri}?width=32&height=32"
+        async with client.get(where, headers=ADA) as answer:
+            assert answer.status == status
+            assert (await answer.json())["errcode"] == errcode
+
+
 async def test_another_server_is_not_asked(client: aiohttp.ClientSession) -> None:
-    async with client.get(f"{DOWNLOAD}/elsewhere.example/abc", headers=ADA) as answer:
-        assert answer.status == 404
-        assert (await answer.json())["errcode"] == "M_NOT_FOUND"
+    thumbnail = f"{THUMBNAIL}/elsewhere.example/abc?width=32&height=32"
+    for where in (f"{DOWNLOAD}/elsewhere.example/abc", thumbnail):
+        async with client.get(where, headers=ADA) as answer:
+            assert answer.status == 404
+            assert (await answer.json())["errcode"] == "M_NOT_FOUND"
 
 
 @pytest.mark.parametrize("path", ["/_matrix/client/v1/media/config", "/_matrix/media/v3/config"])

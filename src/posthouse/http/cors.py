@@ -9,7 +9,7 @@ HEADERS: Final[tuple[tuple[str, str], ...]] = (
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS"),
     ("Access-Control-Allow-Headers", "X-Requested-With, Content-Type, Authorization"),
-    ("Access-Control-Expose-Headers", "ETag, Retry-After, Content-Disposition"),
+    ("Access-Control-Expose-Headers", "ETag, Retry-After, Content-Disposition, Content-Range"),
 )
 
 LINES: Final = b"".join(f"{name}: {value}\r\n".encode() for name, value in HEADERS)

@@ -105,6 +105,8 @@ class Exchange:
         self.keep_alive = keep_alive
         """Whether the client would use the connection again."""
         self.is_head = method == "HEAD"
+        if self.is_head:
+            headers.pop(b"range", None)  # means something with GET alone (RFC 9110 §14.2)
         self.is_old = False
         """HTTP/1.0."""
         self.body: bytes = b""

@@ -1,6 +1,6 @@
 """What media declines."""
 
-from posthouse.matrix import Forbidden, NotFound, TooLarge
+from posthouse.matrix import ErrCode, Forbidden, LimitExceeded, NotFound, Refusal, TooLarge
 
 
 class UploadTooLarge(TooLarge):
@@ -25,3 +25,48 @@ class NoSuchMedia(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no such media on this server.")
+
+
+class NotYetUploaded(Refusal):
+    """It was announced, and its content didn't come while the caller waited."""
+
+    errcode = ErrCode.NOT_YET_UPLOADED
+    usual_message = "This file was announced and is not there yet."
+
+
+class AlreadyUploaded(Refusal):
+    """An announced upload has its content; nothing ever replaces it."""
+
+    errcode = ErrCode.CANNOT_OVERWRITE_MEDIA
+    usual_message = "There is a file under this identifier already."
+
+
+class AnnouncedByAnother(Forbidden):
+    """Only who announced an upload may send it."""
+
+    usual_message = "This upload was announced by somebody else."
+
+
+class TooManyAnnounced(LimitExceeded):
+    """A person has announced more uploads than they have sent."""
+
+    def __init__(self, count_max: int, retry_after_ms: int) -> None:
+        super().__init__(
+            f"You have announced {count_max} uploads that have not come yet. "
+            "Send them, or wait until they expire.",
+            retry_after_ms=retry_after_ms,
+        )
+
+
+class NoThumbnail(Refusal):
+    """It isn't a picture that is read here, or it is damaged."""
+
+    errcode = ErrCode.UNKNOWN
+    status = 400
+    usual_message = "No thumbnail can be made of this file."
+
+
+class PictureTooLarge(TooLarge):
+    """A picture would take more pixels, memory or time than one may."""
+
+    usual_message = "This picture is too large to make a thumbnail of it."

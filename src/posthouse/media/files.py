@@ -69,7 +69,12 @@ class MediaFolder:
 
         Raises Unavailable at entry while the disk has less free than it should.
         """
-        return IncomingFile(self, self._incoming / secrets.token_hex(16), self._free_bytes_min)
+        return IncomingFile(self, self._incoming / secrets.token_hex(16))
+
+    def need_space(self) -> None:
+        """Raises Unavailable while the disk has less free than it should; may block."""
+        if shutil.disk_usage(self._incoming).free < self._free_bytes_min:
+            raise Unavailable("the media folder: too little space is left")
 
     def path_of(self, content_hash: bytes) -> Path:
         name = content_hash.hex()
@@ -132,10 +137,9 @@ class IncomingFile:
     removal then waits for it instead of closing the file under it.
     """
 
-    def __init__(self, folder: MediaFolder, path: Path, free_bytes_min: int) -> None:
+    def __init__(self, folder: MediaFolder, path: Path) -> None:
         self._folder = folder
         self._path = path
-        self._free_bytes_min = free_bytes_min
         self._lock = threading.Lock()
         self._hash = hashlib.sha256()
         self._descriptor = -1
@@ -188,8 +192,7 @@ class IncomingFile:
         return pieces
 
     def _open(self) -> None:
-        if shutil.disk_usage(self._path.parent).free < self._free_bytes_min:
-            raise Unavailable("the media folder: too little space is left")
+        self._folder.need_space()
         with self._lock:
             if self._left:
                 return

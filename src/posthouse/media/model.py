@@ -46,6 +46,20 @@ class StoredMedia(Struct, frozen=True):
     removed_ms: int | None = None
     """Since when it's gone; the row stays, so that the id is never given again."""
 
+    read_ms: int | None = None
+    """When it was fetched last, to the day; None where that wasn't noted."""
+
     @property
     def readable(self) -> bool:
         return self.quarantined_ms is None and self.removed_ms is None
+
+
+class Announced(Struct, frozen=True):
+    """An mxc URI that was given before its content: an upload that is expected."""
+
+    media_id: MediaId
+    user_id: UserId
+    """Who may send it."""
+
+    expires_ms: int
+    """When the URI is good for nothing any more."""

@@ -10,6 +10,8 @@ import re
 from typing import Final
 from urllib.parse import quote
 
+from msgspec import Struct
+
 DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 
 FILE_NAME_CHARACTERS_MAX: Final = 1_000
@@ -53,6 +55,11 @@ _PARAMETER: Final = (
     rf"[ \t]*;[ \t]*{_TOKEN}=(?:{_TOKEN}|\"[A-Za-z0-9!#$%&'()*+,./:;<=>?@^_`{{|}}~ -]*\")"
 )
 _MEDIA_TYPE: Final = re.compile(rf"({_TOKEN}/{_TOKEN})((?:{_PARAMETER})*)")
+
+# More digits than a file has bytes are no position in it, and costly to read.
+_ONE_RANGE: Final = re.compile(
+    r"[ \t]*bytes[ \t]*=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNORECASE
+)
 
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -106,3 +113,46 @@ def is_unchanged(if_none_match: str | None, etag: str) -> bool:
         return False
     candidates = [c.strip().removeprefix("W/") for c in if_none_match.split(",")]
     return "*" in candidates or etag in candidates
+
+
+class Span(Struct, frozen=True):
+    """A part of a file, in bytes."""
+
+    start: int
+    length: int
+
+    def content_range(self, size: int) -> str:
+        """The header that says which part of how much this is (RFC 9110 §14.4)."""
+        return f"bytes {self.start}-{self.start + self.length - 1}/{size}"
+
+
+def judge_range(range_: str | None, if_range: str | None, *, etag: str, size: int) -> Span | None:
+    """The part of a file that a client asks for; None for the whole (RFC 9110 §14.2).
+
+    A range that isn't understood, several at once, or one of an older version of the file
+    (`If-Range`) is answered with the whole, as the RFC allows. Raises RangeOutside for one that
+    begins behind the end.
+    """
+    match = _ONE_RANGE.fullmatch(range_ or "")
+    # Nothing is kept of when a file was made: an If-Range with a date never holds, nor a weak tag.
+    if match is None or size == 0 or (if_range is not None and if_range.strip() != etag):
+        return None
+    first, last = match[1], match[2]
+    if not first:
+        if not last:
+            return None
+        length = min(size, int(last))
+        if length == 0:
+            raise RangeOutside
+        return Span(start=size - length, length=length)
+    start = int(first)
+    if last and int(last) < start:
+        return None
+    if start >= size:
+        raise RangeOutside
+    end = min(size, int(last) + 1) if last else size
+    return Span(start=start, length=end - start)
+
+
+class RangeOutside(Exception):
+    """Nothing of the file lies in the range asked for."""

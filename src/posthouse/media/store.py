@@ -1,10 +1,11 @@
 """All SQL of media. Its tables are global: an upload belongs to no room and to no stream."""
 
+from collections import Counter
 from typing import Final
 
 from posthouse.matrix import UserId
-from posthouse.media.model import Content, MediaId, StoredMedia
-from posthouse.storage import Reader, Row, Transaction
+from posthouse.media.model import Announced, Content, MediaId, StoredMedia
+from posthouse.storage import Dialects, Reader, Row, Transaction
 
 PAGE: Final = 1_000
 """Rows that one page of a scan holds at most."""
@@ -62,7 +63,7 @@ async def usage_of(reader: Reader, user_id: UserId) -> int:
 
 _FIND: Final = """
     SELECT media_id, content_hash, size, charged_bytes, content_type, file_name, user_id,
-           created_ms, quarantined_ms, removed_ms
+           created_ms, quarantined_ms, removed_ms, read_ms
     FROM media WHERE media_id = $1
 """
 
@@ -70,6 +71,141 @@ _FIND: Final = """
 async def find(reader: Reader, media_id: MediaId) -> StoredMedia | None:
     row = await reader.fetch_one(_FIND, media_id)
     return None if row is None else _media(row)
+
+
+_TAKE_USAGE: Final = """
+    INSERT INTO media_usage (user_id, charged_bytes) VALUES ($1, 0)
+    ON CONFLICT (user_id) DO UPDATE SET charged_bytes = media_usage.charged_bytes
+"""
+
+_COUNT_ANNOUNCED: Final = """
+    SELECT COUNT(*), MIN(expires_ms) FROM media_announced WHERE user_id = $1 AND expires_ms > $2
+"""
+
+_ANNOUNCE: Final = """
+    INSERT INTO media_announced (media_id, user_id, expires_ms) VALUES ($1, $2, $3)
+"""
+
+
+async def announce(
+    tx: Transaction, announced: Announced, *, now_ms: int, count_max: int
+) -> int | None:
+    """Adds an upload that is expected; None where it was added.
+
+    Where the person has `count_max` outstanding, nothing is added and the answer is when the first
+    of them expires. The person's row of usage is taken first, so that two at once count each other.
+    """
+    await tx.execute(_TAKE_USAGE, announced.user_id)
+    row = await tx.fetch_one(_COUNT_ANNOUNCED, announced.user_id, now_ms)
+    assert row is not None
+    count, first_expires_ms = row
+    if count >= count_max:
+        return int(first_expires_ms)
+    await tx.execute(_ANNOUNCE, announced.media_id, announced.user_id, announced.expires_ms)
+    return None
+
+
+_FIND_ANNOUNCED: Final = """
+    SELECT user_id, expires_ms FROM media_announced WHERE media_id = $1 AND expires_ms > $2
+"""
+
+
+async def find_announced(reader: Reader, media_id: MediaId, now_ms: int) -> Announced | None:
+    """An upload that is expected and hasn't expired."""
+    row = await reader.fetch_one(_FIND_ANNOUNCED, media_id, now_ms)
+    if row is None:
+        return None
+    return Announced(media_id=media_id, user_id=UserId(row[0]), expires_ms=row[1])
+
+
+_TAKE_ANNOUNCED: Final = "DELETE FROM media_announced WHERE media_id = $1"
+
+
+async def take_announced(tx: Transaction, media_id: MediaId) -> bool:
+    """Ends an expectation, for its content is here; False where somebody was faster, or it expired.
+
+    The row's end decides between two who send the same upload: one of them finds it.
+    """
+    return await tx.execute(_TAKE_ANNOUNCED, media_id) == 1
+
+
+_FORGET_EXPIRED: Final = """
+    DELETE FROM media_announced WHERE media_id IN (
+        SELECT media_id FROM media_announced WHERE expires_ms <= $1 ORDER BY expires_ms LIMIT $2
+    )
+"""
+
+
+async def forget_expired(tx: Transaction, now_ms: int) -> int:
+    """Removes a page of expectations that came to nothing; returns how many that were."""
+    return await tx.execute(_FORGET_EXPIRED, now_ms, PAGE)
+
+
+_NOTE_READ: Final = Dialects(
+    sqlite="UPDATE media SET read_ms = $1 WHERE media_id IN (SELECT value FROM json_each($2))",
+    postgresql="UPDATE media SET read_ms = $1 WHERE media_id = ANY($2)",
+)
+
+
+async def note_read(tx: Transaction, media_ids: list[MediaId], read_ms: int) -> None:
+    await tx.execute(_NOTE_READ, read_ms, media_ids)
+
+
+_AGED: Final = """
+    SELECT created_ms, media_id, COALESCE(read_ms, created_ms)
+    FROM media
+    WHERE removed_ms IS NULL AND quarantined_ms IS NULL
+      AND (created_ms, media_id) > ($1, $2) AND created_ms < $3
+    ORDER BY created_ms, media_id
+    LIMIT $4
+"""
+
+
+async def aged_after(
+    reader: Reader, place: tuple[int, MediaId], before_ms: int
+) -> list[tuple[int, MediaId, int]]:
+    """The next page of uploads from before a time: (created, id, fetched last), oldest first."""
+    return [
+        (created_ms, MediaId(media_id), used_ms)
+        for created_ms, media_id, used_ms in await reader.fetch_all(_AGED, *place, before_ms, PAGE)
+    ]
+
+
+_REMOVE_UNUSED: Final = Dialects(
+    sqlite="""
+        UPDATE media SET removed_ms = $1
+        WHERE media_id IN (SELECT value FROM json_each($2)) AND removed_ms IS NULL
+          AND quarantined_ms IS NULL AND COALESCE(read_ms, created_ms) < $3
+        RETURNING user_id, charged_bytes
+    """,
+    postgresql="""
+        UPDATE media SET removed_ms = $1
+        WHERE media_id = ANY($2) AND removed_ms IS NULL
+          AND quarantined_ms IS NULL AND COALESCE(read_ms, created_ms) < $3
+        RETURNING user_id, charged_bytes
+    """,
+)
+
+_REFUND: Final = """
+    UPDATE media_usage SET charged_bytes = charged_bytes - $2 WHERE user_id = $1
+"""
+
+
+async def remove_unused(
+    tx: Transaction, media_ids: list[MediaId], *, unused_since_ms: int, now_ms: int
+) -> int:
+    """Removes those that nobody has fetched since, and gives their owners the allowance back.
+
+    Returns how many that were. Their rows stay, so that no id is given again.
+    """
+    refunds: Counter[str] = Counter()
+    rows = await tx.fetch_all(_REMOVE_UNUSED, now_ms, media_ids, unused_since_ms)
+    for user_id, charged_bytes in rows:
+        refunds[user_id] += charged_bytes
+    # In one order: two processes that give back at once don't wait for each other in a circle.
+    for user_id in sorted(refunds):
+        await tx.execute(_REFUND, user_id, refunds[user_id])
+    return len(rows)
 
 
 _IS_NEEDED: Final = """
@@ -161,6 +297,7 @@ def _media(row: Row) -> StoredMedia:
         created_ms,
         quarantined_ms,
         removed_ms,
+        read_ms,
     ) = row
     if len(content_hash) != 32 or size < 0 or charged_bytes < size:
         raise AssertionError(f"media: content_hash, size or charged_bytes of {media_id}")
@@ -174,4 +311,5 @@ def _media(row: Row) -> StoredMedia:
         created_ms=created_ms,
         quarantined_ms=quarantined_ms,
         removed_ms=removed_ms,
+        read_ms=read_ms,
     )

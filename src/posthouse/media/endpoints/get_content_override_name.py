@@ -7,21 +7,22 @@ because some clients still ask here (service workers that fail, older libraries)
 https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3downloadservernamemediaidfilename
 """
 
-from typing import Annotated
-
 from msgspec import Struct
 
-from posthouse.http import Auth, Caller, Header, Limit, Reply, get
+from posthouse.http import Auth, Caller, Limit, Reply, get
 from posthouse.media.errors import NoSuchMedia
 from posthouse.media.service import Media
-from posthouse.media.serving import serve
+from posthouse.media.serving import WAIT_MS, Asked, IfNoneMatch, IfRange, Range, WaitMs, serve
 
 
 class Request(Struct, frozen=True):
     server_name: str
     media_id: str
     file_name: str
-    if_none_match: Annotated[str | None, Header("if-none-match")] = None
+    timeout_ms: WaitMs = WAIT_MS
+    if_none_match: IfNoneMatch = None
+    range: Range = None
+    if_range: IfRange = None
 
 
 @get(
@@ -32,5 +33,6 @@ class Request(Struct, frozen=True):
 async def get_content_override_name(media: Media, caller: Caller | None, request: Request) -> Reply:
     if caller is None:
         raise NoSuchMedia
-    found = await media.open(request.server_name, request.media_id)
-    return serve(found, file_name=request.file_name, if_none_match=request.if_none_match)
+    found = await media.open(request.server_name, request.media_id, wait_ms=request.timeout_ms)
+    asked = Asked(request.if_none_match, request.range, request.if_range)
+    return serve(found, asked, file_name=request.file_name)
