@@ -21,6 +21,7 @@ from posthouse.devices import (
 )
 from posthouse.matrix import ServerName
 from posthouse.media import Media
+from posthouse.push import ForgetPushers, Pushers
 from posthouse.rooms import (
     Departures,
     DeviceNotes,
@@ -47,6 +48,7 @@ class Services:
     cross_signing: CrossSigning
     backups: KeyBackups
     dehydrated: DehydratedDevices
+    pushers: Pushers
     media: Media
     memory: RoomMemory
     room_streams: RoomStreams
@@ -74,6 +76,7 @@ class Services:
             CrossSigning: self.cross_signing,
             KeyBackups: self.backups,
             DehydratedDevices: self.dehydrated,
+            Pushers: self.pushers,
             Media: self.media,
             RoomMemory: self.memory,
             Rooms: self.rooms,
@@ -103,6 +106,7 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
     to_device = ToDevice(here.user_streams, here.accounts, here.clock, here.settings.devices)
     backups = KeyBackups(here.user_streams, here.accounts, here.settings.devices)
     dehydrated = DehydratedDevices(here.user_streams, here.accounts, to_device)
+    pushers = Pushers(here.user_streams, here.accounts, here.settings.push)
     transaction_index = TransactionIndex(memory, room_streams, here.clock)
     rooms = Rooms(
         memory=memory,
@@ -144,6 +148,7 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
     )
     consumers = [
         ConsumerLoop(here.user_streams, ForgetSignedOut(devices, backups, dehydrated)),
+        ConsumerLoop(here.user_streams, ForgetPushers(pushers)),
         ConsumerLoop(here.user_streams, DeviceNotes(memory, room_streams, here.user_streams)),
         ConsumerLoop(here.user_streams, ProfileCopies(rooms, here.user_streams)),
         ConsumerLoop(here.user_streams, Departures(rooms, here.user_streams)),
@@ -173,6 +178,7 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
                 cross_signing=CrossSigning(here.user_streams, here.accounts),
                 backups=backups,
                 dehydrated=dehydrated,
+                pushers=pushers,
                 media=here.media,
                 memory=memory,
                 room_streams=room_streams,
