@@ -35,6 +35,10 @@ async def test_the_servers_own_answers(world: World) -> None:
     await world.request("GET", "/.well-known/matrix/client")
     await world.request("GET", "/.well-known/matrix/support")
     await ada.phone.ask("GET", f"{V3}/capabilities")
+    await ada.phone.ask("GET", f"{V3}/voip/turnServer")
+    await ada.phone.ask("GET", f"{V3}/thirdparty/protocols")
+    for path in ("protocol/irc", "location/irc", "user/irc", "location?alias=x", "user?userid=x"):
+        assert (await ada.phone.refusal("GET", f"{V3}/thirdparty/{path}")).status == 404
 
     await world.become(support=SupportSettings(page="https://help.example"))
     assert (await world.request("GET", "/.well-known/matrix/support"))[0] == 200
@@ -50,6 +54,8 @@ async def test_accounts(world: World) -> None:
     await _devices(world, await world.another_device(ada), ada.phone)
     await _profiles(world, ada.phone, boris.phone)
     await _personal_data(ada.phone, boris.phone)
+    await ada.phone.ask("GET", f"{V3}/admin/whois/{ada.user_id}")
+    await ada.phone.ask("POST", f"{V3}/user/{ada.user_id}/openid/request_token", {})
     await _ways_out(world, ada.phone)
 
     await world.become(registration=RegistrationSettings(RegistrationMode.TOKEN))
@@ -216,6 +222,7 @@ async def test_devices(world: World) -> None:
 
     await _keys(ada.phone, boris.phone)
     await _cross_signing(ada.phone)
+    await _key_backup(ada.phone)
 
     people: Json = {ada.user_id: [], boris.user_id: []}
     found = await boris.phone.ask("POST", f"{V3}/keys/query", {"device_keys": people})
@@ -270,6 +277,67 @@ async def _cross_signing(owner: Device) -> None:
     unknown: Json = {owner.user_id: {"NO": {"signatures": {}}}}
     answer = await owner.ask("POST", f"{V3}/keys/signatures/upload", unknown)
     assert answer["failures"][owner.user_id]["NO"]["errcode"] == "M_NOT_FOUND"
+
+
+async def _key_backup(owner: Device) -> None:
+    version, keys = f"{V3}/room_keys/version", f"{V3}/room_keys/keys"
+    about: Json = {
+        "algorithm": "m.megolm_backup.v1.curve25519-aes-sha2",
+        "auth_data": {"public_key": KEY, "signatures": {}},
+    }
+    key: Json = {
+        "first_message_index": 0,
+        "forwarded_count": 0,
+        "is_verified": True,
+        "session_data": {"ephemeral": KEY, "ciphertext": "x", "mac": "x"},
+    }
+    room, session = f"{keys}/!room:localhost", f"{keys}/!room:localhost/s"
+    bodies: dict[str, Json] = {
+        keys: {"rooms": {"!room:localhost": {"sessions": {"s": key}}}},
+        room: {"sessions": {"s": key}},
+        session: key,
+    }
+
+    assert (await owner.refusal("GET", version)).status == 404
+    old, new = [(await owner.ask("POST", version, about))["version"] for _ in range(2)]
+    await owner.ask("GET", version)
+    for method, body in (("GET", None), ("PUT", about), ("DELETE", None)):
+        assert (await owner.refusal(method, f"{version}/1", body)).status == 404
+    await owner.ask("GET", f"{version}/{new}")
+    await owner.ask("PUT", f"{version}/{new}", about)
+    other = {**about, "algorithm": "another"}
+    assert (await owner.refusal("PUT", f"{version}/{new}", other)).status == 400
+    for path, body in bodies.items():
+        await owner.ask("PUT", path, body, version=new)
+        assert (await owner.refusal("PUT", path, body, version=old)).status == 403
+        assert (await owner.refusal("PUT", path, body, version="1")).status == 404
+    for path in bodies:
+        await owner.ask("GET", path, None, version=new)
+        assert (await owner.refusal("GET", path, None, version="1")).status == 404
+    for path in reversed(bodies):
+        await owner.ask("DELETE", path, None, version=new)
+        assert (await owner.refusal("DELETE", path, None, version="1")).status == 404
+    await owner.ask("DELETE", f"{version}/{new}")
+
+
+async def test_push(world: World) -> None:
+    watch = Watch(world)
+    ada = (await world.person("ada")).phone
+    pusher: Json = {
+        "app_id": "org.example",
+        "pushkey": "key",
+        "kind": "http",
+        "app_display_name": "Example",
+        "device_display_name": "Phone",
+        "lang": "en",
+        "data": {"url": "https://push.example/_matrix/push/v1/notify", "format": "event_id_only"},
+    }
+
+    await ada.ask("POST", f"{V3}/pushers/set", pusher)
+    await ada.ask("GET", f"{V3}/pushers")
+    assert (await ada.refusal("POST", f"{V3}/pushers/set", {**pusher, "lang": None})).status == 400
+
+    assert watch.missing("push") == []
 
 
 @pytest.mark.parametrize("version", ["10", "11", "12"])

@@ -20,9 +20,11 @@ from posthouse.accounts import (
 from posthouse.accounts.model import DeviceWish
 from posthouse.devices import (
     CrossSigning,
+    DehydratedDevices,
     Devices,
     DevicesSettings,
     ForgetSignedOut,
+    KeyBackups,
     ToDevice,
     Usage,
 )
@@ -201,6 +203,8 @@ class Office:
     devices: Devices
     cross_signing: CrossSigning
     to_device: ToDevice
+    backups: KeyBackups
+    dehydrated: DehydratedDevices
     forgetting: ConsumerLoop
     heard: list[UserEntry] = field(default_factory=list, init=False)
     """All that was announced; no field of `init`, for hypothesis prints those of each example."""
@@ -251,7 +255,11 @@ async def open_office(
         random=SystemRandomness(),
         limits=LimitSettings(enabled=False),
     )
+    settings = settings or DevicesSettings()
     devices = Devices(streams, accounts)
+    to_device = ToDevice(streams, accounts, clock, settings)
+    backups = KeyBackups(streams, accounts, settings)
+    dehydrated = DehydratedDevices(streams, accounts, to_device)
     office = Office(
         database,
         clock,
@@ -259,8 +267,10 @@ async def open_office(
         accounts,
         devices,
         CrossSigning(streams, accounts),
-        ToDevice(streams, accounts, clock, settings or DevicesSettings()),
-        ConsumerLoop(streams, ForgetSignedOut(devices)),
+        to_device,
+        backups,
+        dehydrated,
+        ConsumerLoop(streams, ForgetSignedOut(devices, backups, dehydrated)),
     )
     streams.listen(office.heard.extend)
     await streams.take_over()

@@ -10,7 +10,16 @@ from yarl import URL
 
 import posthouse.devices.endpoints
 from posthouse.accounts import Accounts
-from posthouse.devices import CrossSigning, DeviceChanges, Devices, SharedRooms, ToDevice, Usage
+from posthouse.devices import (
+    CrossSigning,
+    DehydratedDevices,
+    DeviceChanges,
+    Devices,
+    KeyBackups,
+    SharedRooms,
+    ToDevice,
+    Usage,
+)
 from posthouse.http import HttpSettings, LimitSettings, Server, Site, collect
 from posthouse.matrix import UserId
 from posthouse.std.clock import SystemClock
@@ -36,6 +45,8 @@ async def ask(office: Office) -> AsyncIterator[Ask]:
             Devices: office.devices,
             CrossSigning: office.cross_signing,
             ToDevice: office.to_device,
+            KeyBackups: office.backups,
+            DehydratedDevices: office.dehydrated,
             SharedRooms: _OneRoom(),
         },
         authenticator=office.accounts,

@@ -114,7 +114,7 @@ async def test_a_late_sign_out_spares_the_session_that_came_after_it(office: Off
         device_keys=ada.device_keys(algorithms=["new"]), one_time_keys=one_time_keys("new")
     )
     await boris.sends({ada.user_id: {"*": {"for": "the new session"}}})
-    await ForgetSignedOut(office.devices).handle([signed_out])
+    await ForgetSignedOut(office.devices, office.backups, office.dehydrated).handle([signed_out])
 
     found = (await boris.asks_for(ada.user_id))["device_keys"][ada.user_id]["PHONE"]
     assert found["algorithms"] == ["new"]

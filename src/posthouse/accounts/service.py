@@ -11,6 +11,7 @@ from posthouse.accounts.account_data import AccountData
 from posthouse.accounts.confirmation import AuthData, Confirmation, Stage
 from posthouse.accounts.errors import (
     DeactivatedUser,
+    NotYours,
     PasswordMissing,
     RegistrationClosed,
     UserInUse,
@@ -22,12 +23,14 @@ from posthouse.accounts.filter_shelf import FilterShelf
 from posthouse.accounts.filters import Filter
 from posthouse.accounts.model import (
     AccountDatum,
+    Device,
     DeviceWish,
     Issued,
     Profile,
     RegistrationToken,
     SignIn,
 )
+from posthouse.accounts.openid import OpenIdTokens
 from posthouse.accounts.passwords import Passwords
 from posthouse.accounts.profiles import Profiles
 from posthouse.accounts.registration import Invitations
@@ -45,6 +48,7 @@ _log = structlog.get_logger(__name__)
 
 _MS: Final = timedelta(milliseconds=1)
 _SESSION_KEY: Final = "sessions"
+_OPENID_KEY: Final = "openid"
 _USUAL_LIMITS: Final = LimitSettings()
 
 
@@ -59,15 +63,17 @@ async def open_accounts(
     random: Randomness,
     limits: LimitSettings = _USUAL_LIMITS,
 ) -> "Accounts":
-    """The service, with the server's key for sessions (made at the first start)."""
+    """The service, with the server's keys for what it signs (made at the first start)."""
     async with database.transaction(of=Owner.GLOBAL) as tx:
         key = await store.secret(tx, _SESSION_KEY, random.token_bytes(32))
+        openid_key = await store.secret(tx, _OPENID_KEY, random.token_bytes(32))
     sessions = Sessions(key, settings.session_lifetime // _MS)
     return Accounts(
         database,
         streams,
         settings,
         sessions,
+        OpenIdTokens(openid_key, streams, clock),
         server=server,
         registration=registration,
         clock=clock,
@@ -88,6 +94,7 @@ class Accounts:
         streams: UserStreams,
         settings: AccountSettings,
         sessions: Sessions,
+        openid: OpenIdTokens,
         *,
         server: ServerName,
         registration: RegistrationMode,
@@ -105,6 +112,7 @@ class Accounts:
             sessions, self._passwords, streams, server, clock, random, limiter
         )
         self.server = server
+        self.openid = openid
         self.sign_ins = SignIns(streams, settings, clock, random)
         self.invitations = Invitations(database, clock, random)
         self.profiles = Profiles(streams)
@@ -227,6 +235,14 @@ class Accounts:
 
     async def sign_out_everywhere(self, user_id: UserId) -> None:
         await self._streams.write(user_id, lambda write: self.sign_ins.end_all(write, user_id))
+
+    async def devices_seen_by(self, caller: Caller, user_id: UserId) -> list[Device]:
+        """Where a person is signed in, for an operator or themselves."""
+        if not caller.is_admin and caller.user_id != user_id:
+            raise NotYours
+        if not await self.exists(user_id):
+            raise UserNotFound
+        return await self.sign_ins.devices(user_id)
 
     # Registration
 

@@ -12,13 +12,16 @@ from posthouse.accounts import Accounts
 from posthouse.app.ground import Ground
 from posthouse.devices import (
     CrossSigning,
+    DehydratedDevices,
     Devices,
     ForgetSignedOut,
+    KeyBackups,
     SharedRooms,
     ToDevice,
 )
 from posthouse.matrix import ServerName
 from posthouse.media import Media
+from posthouse.push import ForgetPushers, Pushers
 from posthouse.rooms import (
     Departures,
     DeviceNotes,
@@ -43,6 +46,9 @@ class Services:
     devices: Devices
     to_device: ToDevice
     cross_signing: CrossSigning
+    backups: KeyBackups
+    dehydrated: DehydratedDevices
+    pushers: Pushers
     media: Media
     memory: RoomMemory
     room_streams: RoomStreams
@@ -68,6 +74,9 @@ class Services:
             Devices: self.devices,
             ToDevice: self.to_device,
             CrossSigning: self.cross_signing,
+            KeyBackups: self.backups,
+            DehydratedDevices: self.dehydrated,
+            Pushers: self.pushers,
             Media: self.media,
             RoomMemory: self.memory,
             Rooms: self.rooms,
@@ -95,6 +104,9 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
     typing = TypingNotices(here.clock)
     devices = Devices(here.user_streams, here.accounts)
     to_device = ToDevice(here.user_streams, here.accounts, here.clock, here.settings.devices)
+    backups = KeyBackups(here.user_streams, here.accounts, here.settings.devices)
+    dehydrated = DehydratedDevices(here.user_streams, here.accounts, to_device)
+    pushers = Pushers(here.user_streams, here.accounts, here.settings.push)
     transaction_index = TransactionIndex(memory, room_streams, here.clock)
     rooms = Rooms(
         memory=memory,
@@ -135,7 +147,8 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
         clock=here.clock,
     )
     consumers = [
-        ConsumerLoop(here.user_streams, ForgetSignedOut(devices)),
+        ConsumerLoop(here.user_streams, ForgetSignedOut(devices, backups, dehydrated)),
+        ConsumerLoop(here.user_streams, ForgetPushers(pushers)),
         ConsumerLoop(here.user_streams, DeviceNotes(memory, room_streams, here.user_streams)),
         ConsumerLoop(here.user_streams, ProfileCopies(rooms, here.user_streams)),
         ConsumerLoop(here.user_streams, Departures(rooms, here.user_streams)),
@@ -148,6 +161,7 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
         background = [
             group.create_task(here.media.run()),
             group.create_task(to_device.run()),
+            group.create_task(backups.run()),
             group.create_task(transaction_index.run()),
         ]
         group.create_task(room_streams.run())
@@ -162,6 +176,9 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
                 devices=devices,
                 to_device=to_device,
                 cross_signing=CrossSigning(here.user_streams, here.accounts),
+                backups=backups,
+                dehydrated=dehydrated,
+                pushers=pushers,
                 media=here.media,
                 memory=memory,
                 room_streams=room_streams,

@@ -21,6 +21,7 @@ from posthouse.devices import DevicesSettings
 from posthouse.http import HttpSettings, LimitSettings
 from posthouse.matrix import InvalidParam, parse_server_name
 from posthouse.media import MediaSettings
+from posthouse.push import PushSettings
 from posthouse.rooms import RoomSettings
 from posthouse.storage import StorageSettings
 
@@ -141,6 +142,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     devices: DevicesSettings = DevicesSettings()
     media: MediaSettings = MediaSettings()
     rooms: RoomSettings = RoomSettings()
+    push: PushSettings = PushSettings()
 
     @property
     def registration_mode(self) -> RegistrationMode:

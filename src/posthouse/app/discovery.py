@@ -1,9 +1,11 @@
 """What a client learns about this server before and after it signs in."""
 
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
+import posthouse
 from posthouse.app.config import LOCALHOST, Settings
 from posthouse.matrix import ROOM_VERSIONS, NotFound
 
@@ -23,6 +25,9 @@ class Discovery:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.versions: Final = _json({"versions": VERSIONS, "unstable_features": UNSTABLE_FEATURES})
+        self.release: Final = _json(
+            {"server": {"name": "Posthouse", "version": posthouse.__version__}}
+        )
         self.capabilities: Final = _json({"capabilities": _capabilities(settings)})
 
     def base_url(self, host: str | None) -> str:
@@ -40,6 +45,13 @@ class Discovery:
 
     def well_known(self, host: str | None) -> bytes:
         return _json({"m.homeserver": {"base_url": self.base_url(host)}})
+
+    def server_address(self, host: str | None) -> str:
+        """Where the two federation endpoints are found, as a name with a port."""
+        base = urlsplit(self.base_url(host))
+        port = base.port or (443 if base.scheme == "https" else 80)
+        name = f"[{base.hostname}]" if ":" in (base.hostname or "") else base.hostname
+        return f"{name}:{port}"
 
     def support(self) -> bytes:
         """Raises `NotFound` where the operator gave nobody to turn to."""

@@ -4,6 +4,7 @@ import posthouse.accounts.endpoints
 import posthouse.app.endpoints
 import posthouse.devices.endpoints
 import posthouse.media.endpoints
+import posthouse.push.endpoints
 import posthouse.rooms.endpoints
 import posthouse.sync.endpoints
 from posthouse.http import Handler, collect
@@ -18,5 +19,6 @@ def handlers() -> list[Handler]:
         posthouse.media.endpoints,
         posthouse.rooms.endpoints,
         posthouse.sync.endpoints,
+        posthouse.push.endpoints,
     )
     return [handler for package in packages for handler in collect(package)]

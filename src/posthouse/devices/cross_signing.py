@@ -19,7 +19,7 @@ from posthouse.devices.model import (
     StoredKey,
     Usage,
 )
-from posthouse.matrix import DeviceId, NotFound, Refusal, UserId, server_of
+from posthouse.matrix import DeviceId, InvalidParam, NotFound, Refusal, UserId, server_of
 from posthouse.storage import Reader
 from posthouse.streams import EntryKind, UserStreams, Write
 
@@ -53,6 +53,7 @@ class CrossSigning:
             for usage, key in keys.items():
                 if usage is not Usage.MASTER:
                     rules.check_signed_by_master(user_id, key, master)
+            await _check_no_device_has_the_name(write, user_id, new)
             await _replace(write, user_id, stored, new)
 
         await self._streams.write(user_id, work)
@@ -170,6 +171,15 @@ class _Own:
         return {u: k.public_key for u, k in now.keys.items()} == {
             u: k.public_key for u, k in self.keys.items()
         }
+
+
+async def _check_no_device_has_the_name(
+    reader: Reader, user_id: UserId, new: CrossSigningKeys
+) -> None:
+    """Signatures name what they sign by a device's id or a key: nothing may be both."""
+    asleep = await store.dehydrated_device(reader, user_id)
+    if asleep is not None and any(key.public_key == asleep.device_id for key in new.values()):
+        raise InvalidParam("A cross-signing key can't have the name of a device.")
 
 
 async def _replace(

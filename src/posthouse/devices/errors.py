@@ -2,10 +2,13 @@
 
 from posthouse.matrix import (
     BadJson,
+    ErrCode,
     Forbidden,
     InvalidParam,
     InvalidSignature,
     MissingParam,
+    NotFound,
+    Refusal,
     TooLarge,
     UnknownToken,
 )
@@ -61,3 +64,57 @@ class ProofNeeded(Forbidden):
 
 class SignedOut(UnknownToken):
     """The device was signed out while its request was under way."""
+
+
+class BackupNotFound(NotFound):
+    usual_message = "You have no such key backup."
+
+
+class BackupKeyNotFound(NotFound):
+    usual_message = "There is no such key in this backup."
+
+
+class WrongBackupVersion(Refusal):
+    """Keys go into the newest backup only; `current_version` names it."""
+
+    errcode = ErrCode.WRONG_ROOM_KEYS_VERSION
+    usual_message = "There is a newer key backup: keys go into that one."
+
+
+class OtherAlgorithm(InvalidParam):
+    usual_message = "A key backup keeps the algorithm that it was made with."
+
+
+class OtherVersion(InvalidParam):
+    usual_message = "`version` in the body is not that of the path."
+
+
+class BackupKeyTooLarge(TooLarge):
+    """A part of a key backup is larger than such a part may be; the message names it."""
+
+
+class BackupTooLarge(Refusal):
+    """Somebody's backups would hold more keys than one person's may."""
+
+    errcode = ErrCode.USER_LIMIT_EXCEEDED
+
+
+class TooManyBackups(Refusal):
+    errcode = ErrCode.USER_LIMIT_EXCEEDED
+    usual_message = "You have too many key backups. Delete one first."
+
+
+class TooManyBackedUp(TooLarge):
+    usual_message = "The request stores more keys than one request may. Split it."
+
+
+class NoDehydratedDevice(NotFound):
+    usual_message = "You have no dehydrated device."
+
+
+class NotYourDehydratedDevice(Forbidden):
+    usual_message = "Only the messages of your own dehydrated device are yours to read."
+
+
+class NotDehydrated(InvalidParam):
+    """The device that was uploaded can't be told from one that somebody is signed in on."""

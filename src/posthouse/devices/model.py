@@ -93,6 +93,15 @@ class KeyCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class DehydratedDevice:
+    """A device that is asleep on the server; `data` is JSON that its owner encrypted."""
+
+    device_id: DeviceId
+    data: bytes
+    display_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceChanges:
     """Whose devices changed, and with whom no encrypted room is shared any more."""
 

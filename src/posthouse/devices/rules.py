@@ -12,12 +12,14 @@ import orjson
 from posthouse.devices.errors import (
     BadKey,
     KeyTooLarge,
+    NotDehydrated,
     NotSignedByMaster,
     NotYourDevice,
     TooManyKeys,
 )
 from posthouse.devices.model import (
     CrossSigningKey,
+    DehydratedDevice,
     KeySignature,
     KeyUpload,
     NewKey,
@@ -39,6 +41,8 @@ ONE_TIME_KEY_BYTES_MAX: Final = 8_192
 KEYS_PER_UPLOAD_MAX: Final = 500
 KEYS_PER_ALGORITHM_MAX: Final = 200
 """Clients keep 50 to 100 one-time keys on the server."""
+
+DEHYDRATED_BYTES_MAX: Final = 65_536
 
 ALGORITHMS_MAX: Final = 8
 NAME_BYTES_MAX: Final = 255
@@ -105,6 +109,26 @@ def _parse_key(name: str, key: Any, member: str) -> NewKey:
     if len(content) > ONE_TIME_KEY_BYTES_MAX:
         raise KeyTooLarge()
     return NewKey(algorithm, key_id, content)
+
+
+def parse_dehydrated_device(
+    device_id: DeviceId, data: Json, display_name: str | None, upload: KeyUpload
+) -> DehydratedDevice:
+    """A device to be kept asleep, checked together with its keys.
+
+    Its id is a public key, which no sign-in may have, and its keys carry the flag by which other
+    people's clients know it. The flag is under the device's signature: the server can't add it.
+    """
+    if not _PUBLIC_KEY.fullmatch(device_id):
+        raise NotDehydrated("The id of a dehydrated device is its Curve25519 key in base64.")
+    if upload.device_keys is None or orjson.loads(upload.device_keys).get("dehydrated") is not True:
+        raise NotDehydrated("`device_keys.dehydrated` must be true.")
+    if not isinstance(data.get("algorithm"), str):
+        raise BadKey("`device_data.algorithm` must be a string.")
+    content = encode_canonical(data)
+    if len(content) > DEHYDRATED_BYTES_MAX:
+        raise KeyTooLarge("`device_data` is larger than 64 KiB.")
+    return DehydratedDevice(device_id, content, display_name)
 
 
 def check_room_for_keys(held: Mapping[str, int], new: Iterable[NewKey]) -> None:

@@ -11,20 +11,12 @@ from typing import Any, Final, TypeVar
 import orjson
 
 from posthouse.accounts import Accounts
-from posthouse.devices import rules, store
+from posthouse.devices import publishing, rules, store
 from posthouse.devices.counts import CountsCache, read_counts
-from posthouse.devices.errors import KeyChanged, SignedOut
-from posthouse.devices.model import (
-    KeyChange,
-    KeyCounts,
-    KeySignature,
-    KeyUpload,
-    NewKey,
-    StoredKey,
-    Usage,
-)
+from posthouse.devices.model import KeyCounts, KeySignature, KeyUpload, Usage
+from posthouse.devices.signed_in import check_signed_in, known_devices
 from posthouse.matrix import DeviceId, UserId, server_of
-from posthouse.storage import Reader, Transaction
+from posthouse.storage import Transaction
 from posthouse.streams import EntryKind, UserStreams, Write
 
 T = TypeVar("T")
@@ -61,42 +53,17 @@ class Devices:
     async def _publish(
         self, write: Write, user_id: UserId, device_id: DeviceId, upload: KeyUpload
     ) -> dict[str, int]:
-        await self._check_signed_in(write, user_id, device_id)
-        new_keys = await _keys_to_add(write, user_id, device_id, upload.one_time_keys)
-        stored = await store.device_keys(write, user_id, device_id)
-        new_identity = upload.device_keys if _differs(upload.device_keys, stored) else None
-        fallbacks = await _fallbacks_to_put(write, user_id, device_id, upload.fallback_keys)
-
-        if new_identity is not None:
-            position = write.append(
-                user_id, EntryKind.DEVICE_KEYS, KeyChange.of_device(device_id).subject
-            )
-            await store.put_device_keys(write, user_id, device_id, new_identity, position)
-            await store.mark_list_changed(write, user_id, position)
-            if stored is None or rules.unsigned_part(stored.content) != rules.unsigned_part(
-                new_identity
-            ):
-                # What was signed is not what stands here now.
-                await store.drop_own_signatures_on(write, user_id, device_id, before=position)
-        if new_keys or fallbacks:
-            position = write.position(user_id, EntryKind.ONE_TIME_KEYS, device_id=device_id)
-            await store.add_one_time_keys(write, user_id, device_id, new_keys, position)
-            for key in fallbacks:
-                await store.put_fallback(write, user_id, device_id, key, position)
+        await check_signed_in(self._accounts, write, user_id, device_id)
+        plan = await publishing.plan(write, user_id, device_id, upload)
+        await publishing.carry_out(write, user_id, device_id, plan)
         return (await read_counts(write, user_id, device_id)).one_time
-
-    async def _check_signed_in(self, write: Write, user_id: UserId, device_id: DeviceId) -> None:
-        # Authenticated a moment ago, and maybe signed out since: keys must not outlive the device.
-        signed_in = await self._accounts.devices_of(write, [user_id])
-        if device_id not in signed_in.get(user_id, {}):
-            raise SignedOut()
 
     # -- looking up ----------------------------------------------------------------------------------
 
     async def query(
         self, viewer: UserId, wanted: Mapping[UserId, Sequence[DeviceId]]
     ) -> dict[str, Any]:
-        """The answer to /keys/query: keys of signed-in devices and cross-signing keys.
+        """The answer to /keys/query: keys of devices that there are, and cross-signing keys.
 
         An empty list of devices means all of a person's. What the viewer may not see (signatures
         by others' user-signing keys, those keys themselves) is left out.
@@ -126,16 +93,16 @@ class Devices:
         keys = await store.device_keys_of(reader, users)
         cross_signing = await store.cross_signing_keys_of(reader, users)
         signatures = await store.signatures_seen_by(reader, viewer, users)
-        signed_in = await self._accounts.devices_of(reader, users)
+        known = await known_devices(self._accounts, reader, users)
         for user in users:
             devices: dict[str, Any] = {}
             only = set(wanted[user])
-            for device, name in sorted(signed_in.get(user, {}).items()):
+            for device, name in sorted(known.get(user, {}).items()):
                 stored = keys.get(user, {}).get(device)
                 if stored is not None and (not only or device in only):
                     signed = signatures.get((user, device), [])
                     devices[device] = _shown(stored.content, signed, name)
-            if devices or user in signed_in:
+            if devices or user in known:
                 answer["device_keys"][user] = devices
             for usage, key in cross_signing.get(user, {}).items():
                 if usage is not Usage.USER_SIGNING or user == viewer:
@@ -165,12 +132,12 @@ class Devices:
     async def _claim(
         self, write: Write, wanted: Mapping[UserId, Mapping[DeviceId, str]]
     ) -> dict[UserId, dict[str, Any]]:
-        signed_in = await self._accounts.devices_of(write, list(wanted))
+        known = await known_devices(self._accounts, write, list(wanted))
         slots = [
             (user, device, algorithm)
             for user, devices in wanted.items()
             for device, algorithm in devices.items()
-            if device in signed_in.get(user, {})
+            if device in known.get(user, {})
         ]
         keys = await store.oldest_one_time_keys(write, slots)
         left = set(slots) - {key.slot for key in keys}
@@ -223,13 +190,7 @@ class Devices:
         """
 
         async def work(write: Write) -> None:
-            await store.forget_of_device(write, user_id, device_id, before=before)
-            if await store.delete_device_keys(write, user_id, device_id, before=before):
-                await store.drop_own_signatures_on(write, user_id, device_id, before=before)
-                change = KeyChange.of_device(device_id)
-                position = write.append(user_id, EntryKind.DEVICE_KEYS, change.subject)
-                await store.mark_list_changed(write, user_id, position)
-            write.touch(user_id, EntryKind.ONE_TIME_KEYS, device_id)
+            await publishing.withdraw(write, user_id, device_id, before=before)
 
         await self._streams.write(user_id, work)
 
@@ -276,38 +237,6 @@ async def by_stream(
 async def empty_one_time_keys(tx: Transaction) -> None:
     """Forgets every one-time key: a restored copy would give out again what was claimed since."""
     await store.empty_one_time_keys(tx)
-
-
-async def _keys_to_add(
-    reader: Reader, user_id: UserId, device_id: DeviceId, keys: Sequence[NewKey]
-) -> list[NewKey]:
-    """Those not known yet, claimed ones included: a late repeat must not bring them back."""
-    if not keys:
-        return []
-    known = await store.known_keys(reader, user_id, device_id, keys)
-    if any(known.get(key.name, key.content) != key.content for key in keys):
-        raise KeyChanged()
-    new = [key for key in keys if key.name not in known]
-    rules.check_room_for_keys(await store.one_time_counts(reader, user_id, device_id), new)
-    return new
-
-
-async def _fallbacks_to_put(
-    reader: Reader, user_id: UserId, device_id: DeviceId, keys: Sequence[NewKey]
-) -> list[NewKey]:
-    """Those that differ from what is stored: a repeat must not make a used key look unused."""
-    if not keys:
-        return []
-    stored = {
-        NewKey(key.algorithm, key.key_id, key.content)
-        for key in await store.fallbacks_of(reader, user_id, device_id)
-    }
-    rules.check_fallback_algorithms(stored, keys)
-    return [key for key in keys if key not in stored]
-
-
-def _differs(uploaded: bytes | None, stored: StoredKey | None) -> bool:
-    return uploaded is not None and (stored is None or stored.content != uploaded)
 
 
 def _shown(

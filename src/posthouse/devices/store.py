@@ -12,6 +12,7 @@ import orjson
 
 from posthouse.devices.model import (
     CrossSigningKey,
+    DehydratedDevice,
     KeySignature,
     NewKey,
     StoredKey,
@@ -585,6 +586,58 @@ async def remember_served(
     write: Write, sender: DeviceOf, txn_id: str, one_of_them: UserId, served: bytes
 ) -> None:
     await write.execute(_REMEMBER_SERVED, *sender, txn_id, one_of_them, served, write.now_ms)
+
+
+# -- the dehydrated device -------------------------------------------------------------------------
+
+_DEHYDRATED: Final = """
+    SELECT device_id, device_data, display_name FROM dehydrated_devices WHERE user_id = $1
+"""
+
+
+async def dehydrated_device(reader: Reader, user_id: UserId) -> DehydratedDevice | None:
+    row = await reader.fetch_one(_DEHYDRATED, user_id)
+    return None if row is None else DehydratedDevice(DeviceId(row[0]), row[1], row[2])
+
+
+_DEHYDRATED_OF_USERS: Final = _among(
+    "user_id IN (SELECT value FROM json_each($1))",
+    "user_id = ANY($1)",
+    "SELECT user_id, device_id, display_name FROM dehydrated_devices WHERE {among}",
+)
+
+
+async def dehydrated_devices_of(
+    reader: Reader, user_ids: Sequence[UserId]
+) -> list[tuple[UserId, DeviceId, str | None]]:
+    """The dehydrated devices of several people, with their names."""
+    rows = await reader.fetch_all(_DEHYDRATED_OF_USERS, list(user_ids))
+    return [(UserId(row[0]), DeviceId(row[1]), row[2]) for row in rows]
+
+
+_PUT_DEHYDRATED: Final = """
+    INSERT INTO dehydrated_devices (user_id, device_id, device_data, display_name, position)
+    VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (user_id) DO UPDATE
+        SET device_id = excluded.device_id, device_data = excluded.device_data,
+            display_name = excluded.display_name, position = excluded.position
+"""
+
+
+async def put_dehydrated_device(
+    write: Write, user_id: UserId, device: DehydratedDevice, position: int
+) -> None:
+    """In the place of the one that the person had."""
+    await write.execute(
+        _PUT_DEHYDRATED, user_id, device.device_id, device.data, device.display_name, position
+    )
+
+
+_DELETE_DEHYDRATED: Final = "DELETE FROM dehydrated_devices WHERE user_id = $1"
+
+
+async def delete_dehydrated_device(write: Write, user_id: UserId) -> None:
+    await write.execute(_DELETE_DEHYDRATED, user_id)
 
 
 # -- forgetting ----------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from posthouse.devices import store
 from posthouse.devices.queues import Queues
 from posthouse.devices.service import by_stream
 from posthouse.devices.settings import DevicesSettings
+from posthouse.devices.signed_in import known_devices
 from posthouse.devices.store import DeviceOf
 from posthouse.matrix import DeviceId, UserId, server_of
 from posthouse.std.clock import Clock
@@ -92,8 +93,8 @@ class ToDevice:
         left = [user for user in messages if user not in served]
         if not left:
             return
-        signed_in = await self._accounts.devices_of(write, left)
-        deliveries = _deliveries({user: messages[user] for user in left}, signed_in)
+        known = await known_devices(self._accounts, write, left)
+        deliveries = _deliveries({user: messages[user] for user in left}, known)
         admitted = await self._queues.admits(write, [device for device, _ in deliveries], sender[0])
         accepted = [(device, content) for device, content in deliveries if device in admitted]
         if len(accepted) < len(deliveries):
@@ -143,9 +144,13 @@ class ToDevice:
 
         async def work(write: Write) -> None:
             await store.delete_messages(write, user_id, device_id, up_to=up_to)
-            write.after_commit(lambda: self._queues.fetched((user_id, device_id)))
+            write.after_commit(lambda: self.emptied(user_id, device_id))
 
         await self._streams.write(user_id, work)
+
+    def emptied(self, user_id: UserId, device_id: DeviceId) -> None:
+        """Messages of a device were deleted: it may take more."""
+        self._queues.fetched((user_id, device_id))
 
     # -- forgetting ------------------------------------------------------------------------------
 
@@ -178,12 +183,12 @@ class ToDevice:
 
 def _deliveries(
     messages: Mapping[UserId, Mapping[DeviceId, bytes]],
-    signed_in: Mapping[UserId, Mapping[DeviceId, str | None]],
+    known: Mapping[UserId, Mapping[DeviceId, str | None]],
 ) -> Sequence[tuple[DeviceOf, bytes]]:
     """One message for each device that is there; one that is named goes before `*`."""
     found = []
     for user, by_device in messages.items():
-        for device in signed_in.get(user, {}):
+        for device in known.get(user, {}):
             content = by_device.get(device, by_device.get(EVERY_DEVICE))
             if content is not None:
                 found.append(((user, device), content))

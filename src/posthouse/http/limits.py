@@ -53,6 +53,8 @@ class Limit(enum.Enum):
     PUSH = "push", 60, 1.0
     REPORT = "report", 10, 0.1
     OPENID = "openid", 20, 0.2
+    USERINFO = "userinfo", 500, 50.0
+    """Services that ask whose OpenID token they were given: few addresses for many people."""
     CALLS = "calls", 60, 2.0
     """TURN credentials, RTC tokens, delayed events."""
 

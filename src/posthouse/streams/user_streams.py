@@ -42,6 +42,7 @@ class EntryKind(enum.IntEnum):
     ONE_TIME_KEYS = 7
     DEVICES = 8
     SIGNED_OUT = 9
+    PUSHERS = 10
 
 
 @dataclass(frozen=True, slots=True)

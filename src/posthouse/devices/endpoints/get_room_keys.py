@@ -1,0 +1,22 @@
+"""GET /_matrix/client/v3/room_keys/keys
+
+Returns all keys in the caller's backup, as they are read: never whole in memory.
+https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeys
+"""
+
+from msgspec import Struct
+
+from posthouse.devices.backup_rules import parse_version
+from posthouse.devices.backups import KeyBackups
+from posthouse.http import Caller, Limit, Reply, get
+
+
+class Request(Struct, frozen=True):
+    version: str
+
+
+@get("/_matrix/client/v3/room_keys/keys", Limit.KEY_BACKUP)
+async def get_room_keys(backups: KeyBackups, caller: Caller, request: Request) -> Reply:
+    version = parse_version(request.version)
+    keys = await backups.keys(caller.user_id, version)
+    return Reply(200, {"Content-Type": "application/json"}, keys)
