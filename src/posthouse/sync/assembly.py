@@ -25,6 +25,7 @@ from posthouse.rooms import (
     Span,
     TypingNotices,
     as_seen,
+    blocks_invites,
     names_its_room,
     render,
     render_stripped,
@@ -180,7 +181,7 @@ class Assembler:
         )
         invited = [
             await self._render_invite(room, caller.user_id, membership, cut)
-            for room, membership in chosen.invites
+            for room, membership in await self._welcome(caller.user_id, chosen.invites)
         ]
         for membership, key in (("invite", "invite"), ("knock", "knock")):
             texts = [text for kind, text in invited if kind == membership]
@@ -209,6 +210,15 @@ class Assembler:
         has_news = len(parts) > 1
         parts += (b",", counts.fragment, b"}")
         return Answer(b"".join(parts), has_news, bool(messages))
+
+    async def _welcome(
+        self, user_id: UserId, invites: Sequence[tuple[Room, str]]
+    ) -> Sequence[tuple[Room, str]]:
+        """Those of the invites and knocks that the person wants to hear of."""
+        is_invited = any(membership == "invite" for _, membership in invites)
+        if not is_invited or not await blocks_invites(self._accounts, user_id):
+            return invites
+        return [told for told in invites if told[1] != "invite"]
 
     # -- which rooms ---------------------------------------------------------------------------
 
