@@ -31,7 +31,6 @@ LOGIN = {
         ("GET", f"{V1}/auth_metadata"),
         ("GET", f"{UNSTABLE}/org.matrix.msc2965/auth_metadata"),
         ("GET", f"{UNSTABLE}/org.matrix.msc4143/rtc/transports"),
-        ("GET", f"{UNSTABLE}/im.nheko.summary/summary/!room:localhost"),
         ("POST", f"{UNSTABLE}/org.matrix.simplified_msc3575/sync"),
         ("GET", f"{UNSTABLE}/io.element.msc4388/rendezvous"),
         ("GET", "/_matrix/client/v9/sync"),

@@ -363,8 +363,11 @@ async def test_rooms(world: World, version: str) -> None:
     await _comings(ada, boris, mallory, place)
     await _things_said(ada, boris, mallory, room)
     await _goings(ada, boris, mallory, place)
+    await _names_and_neighbours(world, version)
 
     assert watch.missing("rooms") == []
+    assert watch.missing("directory") == []
+    assert watch.missing("reports") == []
 
 
 async def _comings(ada: Device, boris: Device, mallory: Device, place: str) -> None:
@@ -408,6 +411,91 @@ async def _things_said(ada: Device, boris: Device, mallory: Device, room: str) -
     lazily = '{"lazy_load_members":true}'
     await boris.ask("GET", f"{place}/messages", dir="b", limit=100, filter=lazily)
     await boris.ask("GET", f"{place}/messages", dir="f", limit=2)
+
+
+async def _names_and_neighbours(world: World, version: str) -> None:
+    people = [await world.person(name) for name in ("ada", "boris", "mallory")]
+    ada, boris, mallory = (person.phone for person in people)
+    space = await ada.creates(
+        room_version=version,
+        preset="public_chat",
+        visibility="public",
+        room_alias_name="tea",
+        name="Tea",
+        topic="Which?",
+        creation_content={"type": "m.space"},
+    )
+    door = [{"type": "m.room.join_rules", "content": {"join_rule": "knock"}}]
+    room = await ada.creates(room_version=version, initial_state=door)
+    await ada.sets(space, "m.space.child", {"via": ["localhost"], "order": "a"}, room)
+    await boris.joins(space)
+    await _names(world, ada, mallory, space)
+    await _looks(world, boris, space, room)
+    await _reports(ada, boris, await ada.says(space, "rude"), space)
+
+    assert (await boris.ask("POST", f"{V3}/knock/{room}", {"reason": "tea"}))["room_id"] == room
+    assert room in (await boris.syncs())["rooms"]["knock"]
+    assert (await mallory.refusal("POST", f"{V3}/knock/{space}", {})).status == 403
+    assert (await mallory.refusal("POST", f"{V3}/knock/%23no:localhost", {})).status == 404
+    wish = {"new_version": "12"}
+    assert (await boris.refusal("POST", f"{V3}/rooms/{space}/upgrade", wish)).status == 403
+    wrong = await ada.refusal("POST", f"{V3}/rooms/{space}/upgrade", {"new_version": "1"})
+    assert wrong.errcode == "M_UNSUPPORTED_ROOM_VERSION"
+    await ada.ask("POST", f"{V3}/rooms/{space}/upgrade", wish)
+    await boris.syncs()
+
+
+async def _names(world: World, ada: Device, mallory: Device, space: str) -> None:
+    name = f"{V3}/directory/room/%23coffee:localhost"
+    await ada.ask("PUT", name, {"room_id": space})
+    assert (await ada.refusal("PUT", name, {"room_id": space})).status == 409
+    assert (await ada.refusal("PUT", f"{V3}/directory/room/tea", {"room_id": space})).status == 400
+    for path in (name, f"{V3}/directory/room/tea", f"{V3}/directory/room/%23no:localhost"):
+        await world.request("GET", path)
+    await ada.ask("GET", f"{V3}/rooms/{space}/aliases")
+    assert (await mallory.refusal("GET", f"{V3}/rooms/{space}/aliases")).status == 403
+    assert (await ada.refusal("GET", f"{V3}/rooms/tea/aliases")).status == 400
+    await ada.ask("DELETE", name)
+    assert (await ada.refusal("DELETE", name)).status == 404
+    bad = {"alias": "#coffee:localhost"}
+    path = f"{V3}/rooms/{space}/state/m.room.canonical_alias/"
+    assert (await ada.refusal("PUT", path, bad)).errcode == "M_BAD_ALIAS"
+
+    listing = f"{V3}/directory/list/room/{space}"
+    await ada.ask("PUT", listing, {"visibility": "public"})
+    assert (await mallory.refusal("PUT", listing, {})).status == 404
+    await world.request("GET", listing)
+    _, page = await world.request("GET", f"{V3}/publicRooms", limit=1)
+    assert [entry["room_id"] for entry in page["chunk"]] == [space]
+    wanted = {"filter": {"generic_search_term": "tea", "room_types": ["m.space"]}, "limit": 1}
+    assert len((await ada.ask("POST", f"{V3}/publicRooms", wanted))["chunk"]) == 1
+
+
+async def _looks(world: World, boris: Device, space: str, room: str) -> None:
+    await world.request("GET", f"{V1}/room_summary/{space}")
+    await boris.ask("GET", f"{V1}/room_summary/%23tea:localhost")
+    assert (await boris.refusal("GET", f"{V1}/room_summary/!no:localhost")).status == 404
+    tree = f"{V1}/rooms/{space}/hierarchy"
+    page = await boris.ask("GET", tree, limit=1)
+    rest = await boris.ask("GET", tree, limit=1, from_=page["next_batch"])
+    assert [entry["room_id"] for entry in rest["rooms"]] == [room]
+    assert (await boris.refusal("GET", tree, from_="x")).status == 400
+    assert (await boris.refusal("GET", f"{V1}/rooms/!no:localhost/hierarchy")).status == 403
+    await boris.ask("GET", f"{V1}/mutual_rooms", user_id="@ada:localhost")
+    assert (await boris.refusal("GET", f"{V1}/mutual_rooms", user_id="ada")).status == 400
+    time = f"{V1}/rooms/{space}/timestamp_to_event"
+    await boris.ask("GET", time, ts=0, dir="f")
+    assert (await boris.refusal("GET", time, ts=0, dir="b")).status == 404
+
+
+async def _reports(ada: Device, boris: Device, event: str, space: str) -> None:
+    reason = {"reason": "rude"}
+    for thing in (f"rooms/{space}/report", f"rooms/{space}/report/{event}"):
+        await boris.ask("POST", f"{V3}/{thing}", reason)
+    await boris.ask("POST", f"{V3}/users/@ada:localhost/report", reason)
+    assert (await boris.refusal("POST", f"{V3}/users/@no:localhost/report", reason)).status == 404
+    path = f"{V3}/rooms/{space}/report/$no"
+    assert (await ada.refusal("POST", path, reason)).status == 404
 
 
 async def _goings(ada: Device, boris: Device, mallory: Device, place: str) -> None:

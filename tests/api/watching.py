@@ -26,6 +26,8 @@ NOT_SEEN: Final = {
     ("getUserProfile", 403): "profiles are open to everybody",
     ("getWellknown", 404): "there always is an address",
     ("uploadCrossSigningKeys", 403): "no device can be named like a key; proof is asked with 401",
+    ("getRoomVisibilityOnDirectory", 404): "a room that isn't there is as one that isn't published",
+    ("reportRoom", 404): "nobody finds out by reporting which rooms there are",
     ("updateDevice", 201): "there are no application services",
 }
 """Documented statuses that are never answered here, and why."""

@@ -65,6 +65,7 @@ def run(process: ServerProcess, *words: str, given: str = "") -> subprocess.Comp
         ("admin", "reset-password"),
         ("admin", "create-token"),
         ("admin", "new-generation"),
+        ("admin", "reports"),
         ("admin", "split"),
         ("config",),
         ("config", "reference"),
@@ -201,6 +202,21 @@ def test_the_operator_splits_streams_and_clients_go_on(server: ServerProcess) ->
         f"{server.url}/_matrix/client/v3/account/whoami", token=account["access_token"]
     )
     assert (status, who["user_id"]) == (200, "@ada:localhost")
+
+
+def test_the_operator_reads_what_people_reported(server: ServerProcess) -> None:
+    registration = {"auth": {"type": "m.login.dummy"}, "username": "ada", "password": "long enough"}
+    _, account = fetch(f"{server.url}/_matrix/client/v3/register", "POST", registration)
+    path = f"{server.url}/_matrix/client/v3/users/@ada:localhost/report"
+    reason = {"reason": "two\nlines"}
+    assert fetch(path, "POST", reason, account["access_token"])[0] == 200
+    server.stop()
+
+    told = run(server, "admin", "reports", "--days", "1")
+
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.endswith('Z @ada:localhost reported @ada:localhost: "two\\nlines"\n')
+    assert told.stdout.count("\n") == 1
 
 
 def test_a_restored_copy_becomes_a_new_generation_and_is_sound(server: ServerProcess) -> None:

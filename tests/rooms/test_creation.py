@@ -138,7 +138,8 @@ IMPOSSIBLE: list[tuple[Json, int, str]] = [
     ({"invite": ["@ada:elsewhere.example"]}, 403, "M_FORBIDDEN"),
     ({"invite": ["@ada:localhost"]}, 400, "M_INVALID_ROOM_STATE"),
     ({"invite_3pid": [{"medium": "email", "address": "b@x"}]}, 403, "M_THREEPID_DENIED"),
-    ({"room_alias_name": "tea"}, 400, "M_UNKNOWN"),
+    ({"room_alias_name": "green tea"}, 400, "M_INVALID_PARAM"),
+    ({"room_alias_name": "tea:elsewhere"}, 400, "M_INVALID_PARAM"),
     ({"initial_state": [{"type": "m.room.create", "content": {}}]}, 400, "M_INVALID_ROOM_STATE"),
     ({"initial_state": [{"type": "", "content": {}}]}, 400, "M_INVALID_PARAM"),
     (

@@ -1,6 +1,6 @@
 """Account data: what a person's devices keep on the server, seen by nobody else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from posthouse.accounts import rules, store
 from posthouse.accounts.errors import AccountDataNotFound, NotYours, TooMuchStored
@@ -27,6 +27,28 @@ class AccountData:
         if content is None:
             raise AccountDataNotFound
         return content
+
+    async def read(self, user_id: UserId, room_id: RoomId, type_: str) -> bytes | None:
+        """The same for the server itself; None where nothing is stored."""
+        return await store.account_datum(self._streams.reader(), user_id, room_id, type_)
+
+    async def amend(
+        self,
+        user_id: UserId,
+        room_id: RoomId,
+        type_: str,
+        change: Callable[[bytes | None], bytes | None],
+    ) -> None:
+        """Replaces a content by what `change` makes of it, in one step; None leaves it as it is."""
+
+        async def work(write: Write) -> None:
+            given = await store.account_datum(write, user_id, room_id, type_)
+            content = change(given)
+            if content is not None and content != given:
+                rules.check_content(content)
+                await self.write(write, user_id, room_id, type_, content)
+
+        await self._streams.write(user_id, work)
 
     async def put(
         self, by: UserId, user_id: UserId, room_id: RoomId, type_: str, body: bytes

@@ -6,7 +6,7 @@ imports when it runs, so that help is instant.
 
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -189,6 +189,31 @@ def create_token(
             )
         )
     )
+
+
+@admin.command()
+@configured
+@click.option("--days", type=click.IntRange(min=1), default=30, help="How far back.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, help="At most so many.")
+def reports(
+    file: Path | None, data: str | None, overrides: tuple[str, ...], days: int, limit: int
+) -> None:
+    """Lists what people reported, the newest first: when, who, what, and why, a line each.
+
+    An embedded database must not be in use meanwhile.
+    """
+    settings = _settings(file, data, overrides)
+    from posthouse.app import operations
+
+    found = _report_refusals(
+        lambda: operations.reports(settings, lifetime=timedelta(days=days), limit=limit)
+    )
+    for report in found:
+        when = datetime.fromtimestamp(report.reported_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        what = " ".join(part for part in (report.room_id, report.event_id, report.user_id) if part)
+        # Quoted: a reason is a stranger's text, and one line stays one line.
+        reason = msgspec.json.encode(report.reason).decode()
+        click.echo(f"{when} {report.reporter} reported {what}: {reason}")
 
 
 @admin.command("new-generation")

@@ -19,20 +19,27 @@ from posthouse.devices import (
     SharedRooms,
     ToDevice,
 )
+from posthouse.directory import Directory
 from posthouse.matrix import ServerName
 from posthouse.media import Media
 from posthouse.push import ForgetPushers, Pushers
+from posthouse.reports import Reports
 from posthouse.rooms import (
     Departures,
     DeviceNotes,
+    Hierarchy,
     MembershipProjector,
+    Previews,
     ProfileCopies,
     Reading,
+    RoomListing,
     RoomMemory,
+    RoomNames,
     Rooms,
     RoomViews,
     TransactionIndex,
     TypingNotices,
+    Upgrades,
 )
 from posthouse.streams import ConsumerLoop, RoomStreams
 from posthouse.sync import Assembler, DeviceListReader, KeyChanges, Sync
@@ -52,7 +59,14 @@ class Services:
     media: Media
     memory: RoomMemory
     room_streams: RoomStreams
+    directory: Directory
+    listing: RoomListing
     rooms: Rooms
+    names: RoomNames
+    previews: Previews
+    hierarchy: Hierarchy
+    upgrades: Upgrades
+    reports: Reports
     views: RoomViews
     reading: Reading
     typing: TypingNotices
@@ -66,6 +80,7 @@ class Services:
         await self.projector.wait_until_even()
         for consumer in self.consumers:
             await consumer.wait_until_idle()
+        await self.listing.wait_until_idle()
 
     def by_type(self) -> dict[type, object]:
         """As the endpoints' parameters name them."""
@@ -79,7 +94,13 @@ class Services:
             Pushers: self.pushers,
             Media: self.media,
             RoomMemory: self.memory,
+            Directory: self.directory,
             Rooms: self.rooms,
+            RoomNames: self.names,
+            Previews: self.previews,
+            Hierarchy: self.hierarchy,
+            Upgrades: self.upgrades,
+            Reports: self.reports,
             RoomViews: self.views,
             Reading: self.reading,
             TypingNotices: self.typing,
@@ -108,18 +129,31 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
     dehydrated = DehydratedDevices(here.user_streams, here.accounts, to_device)
     pushers = Pushers(here.user_streams, here.accounts, here.settings.push)
     transaction_index = TransactionIndex(memory, room_streams, here.clock)
+    directory = Directory(here.database, server_name, here.clock)
+    listing = RoomListing(memory, reading, room_streams, directory)
     rooms = Rooms(
         memory=memory,
         room_streams=room_streams,
         user_streams=here.user_streams,
         projector=projector,
         transaction_index=transaction_index,
+        directory=directory,
+        listing=listing,
         accounts=here.accounts,
         settings=here.settings.rooms,
         server_name=server_name,
         clock=here.clock,
         random=here.random,
     )
+    views = RoomViews(
+        facts=here.facts,
+        memory=memory,
+        reading=reading,
+        room_streams=room_streams,
+        user_streams=here.user_streams,
+        clock=here.clock,
+    )
+    previews = Previews(memory, reading, room_streams, here.user_streams)
     device_lists = DeviceListReader(memory, reading)
     sync = Sync(
         facts=here.facts,
@@ -163,6 +197,7 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
             group.create_task(to_device.run()),
             group.create_task(backups.run()),
             group.create_task(transaction_index.run()),
+            group.create_task(listing.run()),
         ]
         group.create_task(room_streams.run())
         group.create_task(projector.run())
@@ -182,15 +217,34 @@ async def compose(here: Ground) -> AsyncIterator[Services]:
                 media=here.media,
                 memory=memory,
                 room_streams=room_streams,
+                directory=directory,
+                listing=listing,
                 rooms=rooms,
-                views=RoomViews(
-                    facts=here.facts,
+                names=RoomNames(
+                    rooms=rooms,
+                    memory=memory,
+                    views=views,
+                    directory=directory,
+                    listing=listing,
+                ),
+                previews=previews,
+                hierarchy=Hierarchy(previews),
+                upgrades=Upgrades(
+                    rooms=rooms,
                     memory=memory,
                     reading=reading,
-                    room_streams=room_streams,
-                    user_streams=here.user_streams,
+                    streams=room_streams,
+                    accounts=here.accounts,
+                    listing=listing,
+                ),
+                reports=Reports(
+                    database=here.database,
+                    accounts=here.accounts,
+                    memory=memory,
+                    views=views,
                     clock=here.clock,
                 ),
+                views=views,
                 reading=reading,
                 typing=typing,
                 sync=sync,

@@ -14,6 +14,7 @@ VERSIONS: Final = tuple(f"v1.{minor}" for minor in range(1, 13))
 
 UNSTABLE_FEATURES: Final = {
     "org.matrix.e2e_cross_signing": True,
+    "uk.half-shot.msc2666.query_mutual_rooms": True,
     "uk.tcpip.msc4133.stable": True,  # any profile field under /v3, which v1.16 made stable
 }
 """Booleans only: the Rust SDK refuses the whole answer for anything else."""

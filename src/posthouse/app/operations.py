@@ -11,6 +11,7 @@ from posthouse.app.config import Settings
 from posthouse.app.ground import database_of, ground, open_media
 from posthouse.devices import empty_one_time_keys
 from posthouse.matrix import UserId, parse_user_id
+from posthouse.reports import Report, read_reports
 from posthouse.rooms import RoomCheck
 from posthouse.std.clock import SystemClock, SystemRandomness
 from posthouse.storage import Owner
@@ -51,6 +52,17 @@ def create_registration_token(settings: Settings, *, uses: int | None, lifetime:
                 expires_ms=here.clock.now_ms() + lifetime // timedelta(milliseconds=1),
             )
             return token.token
+
+    return _run(settings, work())
+
+
+def reports(settings: Settings, *, lifetime: timedelta, limit: int) -> list[Report]:
+    """What people reported lately, the newest first."""
+
+    async def work() -> list[Report]:
+        async with database_of(settings) as database:
+            after_ms = SystemClock().now_ms() - lifetime // timedelta(milliseconds=1)
+            return await read_reports(database, after_ms=after_ms, limit=limit)
 
     return _run(settings, work())
 

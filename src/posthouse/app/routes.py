@@ -3,8 +3,10 @@
 import posthouse.accounts.endpoints
 import posthouse.app.endpoints
 import posthouse.devices.endpoints
+import posthouse.directory.endpoints
 import posthouse.media.endpoints
 import posthouse.push.endpoints
+import posthouse.reports.endpoints
 import posthouse.rooms.endpoints
 import posthouse.sync.endpoints
 from posthouse.http import Handler, collect
@@ -16,8 +18,10 @@ def handlers() -> list[Handler]:
         posthouse.app.endpoints,
         posthouse.accounts.endpoints,
         posthouse.devices.endpoints,
+        posthouse.directory.endpoints,
         posthouse.media.endpoints,
         posthouse.rooms.endpoints,
+        posthouse.reports.endpoints,
         posthouse.sync.endpoints,
         posthouse.push.endpoints,
     )

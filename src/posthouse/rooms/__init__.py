@@ -10,9 +10,15 @@ Owns the log of each room, its state, the pointers to memberships, and typing. W
 
 from posthouse.rooms.checking import RoomCheck
 from posthouse.rooms.creation import StateGiven, Wish
+from posthouse.rooms.facts import RoomFacts, facts_of
 from posthouse.rooms.followers import Departures, DeviceNotes, ProfileCopies
+from posthouse.rooms.hierarchy import Hierarchy
+from posthouse.rooms.invite_permission import blocks_invites
+from posthouse.rooms.listing import RoomListing
 from posthouse.rooms.memory import RoomMemory
 from posthouse.rooms.model import DeviceNote, Entry, Event, Pointer, StateEvent
+from posthouse.rooms.naming import RoomNames
+from posthouse.rooms.previews import Look, Previews
 from posthouse.rooms.projector import MembershipProjector
 from posthouse.rooms.reading import Reading, Sight, Span, as_seen, names_its_room
 from posthouse.rooms.room import Room
@@ -20,6 +26,7 @@ from posthouse.rooms.service import Rooms
 from posthouse.rooms.settings import RoomSettings
 from posthouse.rooms.transaction_index import TransactionIndex
 from posthouse.rooms.typing import TypingNotices
+from posthouse.rooms.upgrading import Upgrades
 from posthouse.rooms.views import RoomViews
 from posthouse.rooms.wire import render, render_stripped, room_field
 
@@ -29,13 +36,19 @@ __all__ = [
     "DeviceNotes",
     "Entry",
     "Event",
+    "Hierarchy",
+    "Look",
     "MembershipProjector",
     "Pointer",
+    "Previews",
     "ProfileCopies",
     "Reading",
     "Room",
     "RoomCheck",
+    "RoomFacts",
+    "RoomListing",
     "RoomMemory",
+    "RoomNames",
     "RoomSettings",
     "RoomViews",
     "Rooms",
@@ -45,8 +58,11 @@ __all__ = [
     "StateGiven",
     "TransactionIndex",
     "TypingNotices",
+    "Upgrades",
     "Wish",
     "as_seen",
+    "blocks_invites",
+    "facts_of",
     "names_its_room",
     "render",
     "render_stripped",

@@ -12,6 +12,7 @@ from posthouse.accounts import Profile
 from posthouse.matrix import (
     BadJson,
     InvalidParam,
+    RoomAlias,
     RoomVersion,
     UserId,
     check_event_type,
@@ -44,6 +45,10 @@ class Wish(Struct, frozen=True):
     initial_state: Sequence[StateGiven] = ()
     creation_content: Mapping[str, Any] = {}
     power_levels: Mapping[str, Any] = {}
+    alias_name: str | None = None
+    """What its alias begins with, up to the server's name."""
+    is_published: bool = False
+    """Whether it is put into the public directory."""
 
 
 _PRESETS: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -91,12 +96,18 @@ def create_content(wish: Wish, creator: UserId, version: RoomVersion) -> dict[st
 
 
 def first_drafts(
-    wish: Wish, creator: UserId, version: RoomVersion, profile: Profile
+    wish: Wish,
+    creator: UserId,
+    version: RoomVersion,
+    profile: Profile,
+    alias: RoomAlias | None = None,
 ) -> Iterator[Draft]:
     """Everything after the create event, up to the invites."""
     given = {(s.type, s.state_key): s for s in wish.initial_state}
     yield Draft("m.room.member", creator, member_content("join", profile), creator)
     yield Draft("m.room.power_levels", creator, _power_levels(wish, creator, version), "")
+    if alias is not None:
+        yield Draft("m.room.canonical_alias", creator, {"alias": alias}, "")
     join_rule, visibility, guests = _PRESETS[wish.preset]
     defaults = {
         "m.room.join_rules": {"join_rule": join_rule},

@@ -41,14 +41,39 @@ class NoThirdPartyInvites(Refusal):
     )
 
 
-class NoSuchAlias(NotFound):
-    usual_message = "This name stands for no room."
+class NoSuchRoom(NotFound):
+    """The same for a room that isn't there and for one that the caller may not know of."""
+
+    usual_message = "There is no such room, or none that you may know of."
 
 
-class NoAliasesYet(Refusal):
-    errcode = ErrCode.UNKNOWN
-    status = 400
-    usual_message = "Rooms can't have a public name on this server yet. Leave out room_alias_name."
+class RoomInUse(Refusal):
+    errcode = ErrCode.ROOM_IN_USE
+    usual_message = "This name stands for another room already."
+
+
+class BadAlias(Refusal):
+    errcode = ErrCode.BAD_ALIAS
+    usual_message = "This name doesn't lead to this room."
+
+
+class NotYoursToName(Forbidden):
+    usual_message = "You may not say by which names this room is found."
+
+
+class CannotKnock(Forbidden):
+    """The same for a room that isn't there and for one where nobody may knock."""
+
+    usual_message = "You can't knock at this room: it takes no knocks, or it doesn't exist."
+
+
+class CannotUpgrade(Forbidden):
+    usual_message = "You may not replace this room by a new one."
+
+
+class InviteBlocked(Refusal):
+    errcode = ErrCode.INVITE_BLOCKED
+    usual_message = "This person doesn't accept invitations."
 
 
 class NoDelayedEvents(Refusal):

@@ -198,6 +198,51 @@ class Reading:
                 ]
         return found
 
+    async def states_of_types(
+        self, places: Mapping[Room, int], types: Sequence[str]
+    ) -> dict[Room, list[Event]]:
+        """The state events of some types with the empty key, as they stood at a position of each
+        room.
+        """
+        found: dict[Room, list[Event]] = {room: [] for room in places}
+        rooms = {room.key: room for room in places}
+        for event in await store.states_of_types(self._memory.reader(), list(rooms), types):
+            room = rooms[event.key]
+            standing = await self._as_it_stood(event, places[room])
+            if standing is not None:
+                found[room].append(standing)
+        return found
+
+    async def state_of_type(self, room: Room, type_: str, place: int, limit: int) -> list[Event]:
+        """The state events of one type, of every key, as they stood at a position; with more than
+        `limit`, those that stand longest.
+        """
+        events = await store.current_of_type(self._memory.reader(), room.key, type_, limit)
+        stood = [await self._as_it_stood(event, place) for event in events]
+        return [event for event in stood if event is not None]
+
+    async def _as_it_stood(self, event: Event, place: int) -> Event | None:
+        """A current state event, or what stood in its place at a position."""
+        if event.position <= place:
+            return event
+        return await store.state_key_at(
+            self._memory.reader(), event.key, event.type, event.state_key or "", place
+        )
+
+    async def first_at_time(self, room: Room, ts: int, up_to: int) -> int:
+        """The position of the first event up to a place that isn't older than a time; the next
+        position after the place where there is none. Times only grow along a room's log.
+        """
+        low, high = 0, up_to + 1
+        while low < high:
+            middle = (low + high) // 2
+            found = await store.time_from(self._memory.reader(), room.key, middle)
+            if found is None or found[0] >= high or found[1] >= ts:
+                high = middle
+            else:
+                low = found[0] + 1
+        return low
+
     async def state_between(self, span: Span) -> list[Event]:
         """The state that changed within a span: the last event of each key."""
         events = await store.state_between(

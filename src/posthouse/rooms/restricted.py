@@ -5,17 +5,16 @@ and whether the joiner is in a named room is asked here.
 https://spec.matrix.org/v1.19/client-server-api/#restricted-rooms
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final
 
-from posthouse.matrix import JoinRule, Membership, RoomId, UserId
+from posthouse.matrix import Membership, RoomId, UserId
 from posthouse.rooms import store
+from posthouse.rooms.facts import allowed_rooms
 from posthouse.rooms.memory import RoomMemory
 from posthouse.rooms.room import POWER_LEVELS, Room
 
 _MEMBER: Final = "m.room.member"
-_ALLOWED_MAX: Final = 100
-"""Rooms of a join rule that are looked at."""
 _CANDIDATES_MAX: Final = 100
 
 
@@ -24,25 +23,18 @@ async def who_lets_in(memory: RoomMemory, room: Room, user_id: UserId) -> UserId
     in none of its rooms, or where nobody can.
     """
     rule = room.current("m.room.join_rules")
-    if rule is None or rule.content.get("join_rule") not in (
-        JoinRule.RESTRICTED,
-        JoinRule.KNOCK_RESTRICTED,
-    ):
+    if rule is None or not await is_let_in(memory, allowed_rooms(rule.content), user_id):
         return None
-    for room_id in _allowed_rooms(rule.content.get("allow")):
+    return await _inviter(memory, room)
+
+
+async def is_let_in(memory: RoomMemory, rooms: Iterable[RoomId], user_id: UserId) -> bool:
+    """Whether the person is in one of the rooms that a join rule names."""
+    for room_id in rooms:
         allowed = await memory.get(room_id)
         if allowed is not None and await _is_joined(memory, allowed, user_id):
-            return await _inviter(memory, room)
-    return None
-
-
-def _allowed_rooms(allow: object) -> Iterator[RoomId]:
-    """What the conditions of the join rule name, as far as they are understood."""
-    for condition in allow[:_ALLOWED_MAX] if isinstance(allow, list) else ():
-        if isinstance(condition, dict) and condition.get("type") == "m.room_membership":
-            room_id = condition.get("room_id")
-            if isinstance(room_id, str):
-                yield RoomId(room_id)
+            return True
+    return False
 
 
 async def _inviter(memory: RoomMemory, room: Room) -> UserId | None:

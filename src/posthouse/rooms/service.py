@@ -8,12 +8,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
+import structlog
+
 from posthouse.accounts import Accounts
+from posthouse.directory import Alias, AliasTaken, Directory
 from posthouse.matrix import (
     EventId,
     Forbidden,
     InvalidParam,
     NotFound,
+    Refusal,
+    RoomAlias,
     RoomId,
     RoomVersion,
     ServerName,
@@ -26,6 +31,7 @@ from posthouse.matrix import (
     server_of,
 )
 from posthouse.rooms import store
+from posthouse.rooms.canonical_alias import CANONICAL_ALIAS, check_canonical_alias
 from posthouse.rooms.creation import (
     Wish,
     check_wish,
@@ -35,31 +41,41 @@ from posthouse.rooms.creation import (
 )
 from posthouse.rooms.errors import (
     CannotJoin,
+    CannotKnock,
     ForeignUser,
     InvalidRoomState,
+    InviteBlocked,
     NobodyToRemove,
     NoSuchEvent,
     NoSuchUser,
     NotBanned,
     NotInRoom,
+    RoomInUse,
     StillInRoom,
 )
+from posthouse.rooms.invite_permission import blocks_invites
 from posthouse.rooms.judging import Appender, Draft, build_pdu
+from posthouse.rooms.listing import RoomListing
 from posthouse.rooms.memory import RoomMemory
 from posthouse.rooms.model import EMPTY_HEAD, Event, JsonObject, StateEvent, TransactionKey
 from posthouse.rooms.projector import MembershipProjector
 from posthouse.rooms.restricted import who_lets_in
 from posthouse.rooms.room import Cold, PendingState, Room
 from posthouse.rooms.settings import RoomSettings
+from posthouse.rooms.succession import carry_over
 from posthouse.rooms.transaction_index import TRANSACTIONS_KEPT_MS, TransactionIndex
 from posthouse.std.clock import Clock, Randomness
 from posthouse.streams import Batch, EntryKind, RoomStreams, UserStreams, Write
+
+_log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
 _MEMBER: Final = "m.room.member"
 _OF_ONE_CHANGE: Final = frozenset({"displayname", "avatar_url", "reason"})
 """What a member event says that the next one doesn't take over."""
+_FOUNDING_MS_MAX: Final = 60_000
+"""How long after its name was taken a room may come into being."""
 
 
 class Rooms:
@@ -73,6 +89,8 @@ class Rooms:
         user_streams: UserStreams,
         projector: MembershipProjector,
         transaction_index: TransactionIndex,
+        directory: Directory,
+        listing: RoomListing,
         accounts: Accounts,
         settings: RoomSettings,
         server_name: ServerName,
@@ -86,6 +104,8 @@ class Rooms:
         self._user_streams = user_streams
         self._projector = projector
         self._transaction_index = transaction_index
+        self._directory = directory
+        self._listing = listing
         self._accounts = accounts
         self._appender = Appender(memory)
         self._clock = clock
@@ -94,38 +114,97 @@ class Rooms:
     # -- creating ------------------------------------------------------------------------------
 
     async def create(self, creator: UserId, wish: Wish, version_name: str | None) -> RoomId:
-        """A new room with its first events and invites, all in one commit."""
+        """A new room with its first events and invites, all in one commit; then, where that was
+        asked for, it is put into the directory.
+        """
         version = room_version(version_name or self.settings.default_version)
         check_wish(wish)
+        alias: RoomAlias | None = None
+        if wish.alias_name is not None:
+            alias = self._directory.new_alias(f"#{wish.alias_name}:{self.server_name}")
+        for given in wish.initial_state:
+            if (given.type, given.state_key) == CANONICAL_ALIAS:
+                before = {"alias": alias}
+                await check_canonical_alias(self._directory, None, given.content, before)
         profile = await self._accounts.profile_of(creator)
         guests = await self._invitees(wish.invite)
+        drafts = list(first_drafts(wish, creator, version, profile, alias))
+        for user_id, guest in guests.items():
+            invite = member_content("invite", guest, is_direct=wish.is_direct)
+            drafts.append(Draft(_MEMBER, creator, invite, user_id))
         content = create_content(wish, creator, version)
-        now_ms = self._clock.now_ms()
+        room = await self.found(creator, version, content, drafts, alias)
+        if wish.is_published:
+            await self._listing.publish(room)
+        return room.room_id
+
+    async def found(
+        self,
+        creator: UserId,
+        version: RoomVersion,
+        content: JsonObject,
+        drafts: Sequence[Draft],
+        alias: RoomAlias | None = None,
+    ) -> Room:
+        """A new room of a create event with this content and of the drafts, in one commit.
+
+        Its alias is taken first and given back if there is no room after all.
+        """
         create = Draft("m.room.create", creator, content, "")
+        now_ms = self._clock.now_ms()
         room_id = self._new_room_id(version, create, now_ms)
-        while await self._is_taken(room_id):
-            # Alike to the millisecond, and so of the same id: the next one is another room.
-            now_ms += 1
-            room_id = self._new_room_id(version, create, now_ms)
+        claimed: RoomId | None = None
+        while True:
+            if await self._is_taken(room_id):
+                # Alike to the millisecond, and so of the same id: the next one is another room.
+                now_ms += 1
+                room_id = self._new_room_id(version, create, now_ms)
+            elif alias is None or claimed == room_id:
+                break
+            else:
+                if claimed is not None:
+                    await self._directory.remove(alias, claimed)
+                await self._claim(alias, room_id, creator)
+                claimed = room_id  # and, because that was awaited, is it still free?
         stream = self._streams.streams.stream_of(room_id)
         room = Room(room_id, version, creator, stream)
         room.complete = True
 
         def judge(batch: Batch) -> int:
             self._appender.create(batch, room, now_ms)
-            self._appender.append(batch, room, create, now_ms)
-            for draft in first_drafts(wish, creator, version, profile):
+            for draft in (create, *drafts):
                 self._appender.append(batch, room, draft, now_ms)
-            for user_id, guest in guests.items():
-                invite = member_content("invite", guest, is_direct=wish.is_direct)
-                self._appender.append(batch, room, Draft(_MEMBER, creator, invite, user_id), now_ms)
             return batch.head
 
-        # Judged once on paper first: a refusal in the middle must not leave half a room behind.
-        self._rehearse(room, judge)
-        position = await self._streams.submit(stream, judge)
+        try:
+            # Judged once on paper first: a refusal in the middle must not leave half a room behind.
+            self._rehearse(room, judge)
+            position = await self._streams.submit(stream, judge)
+        except Exception:
+            if alias is not None and not await self._is_taken(room_id):
+                await self._directory.remove(alias, room_id)
+            raise
         await self._projector.wait_for(stream, position)
-        return room_id
+        return room
+
+    async def _claim(self, alias: RoomAlias, room_id: RoomId, creator: UserId) -> None:
+        """Takes a name for a room that is about to be. Raises RoomInUse."""
+        try:
+            await self._directory.add(alias, room_id, creator)
+        except AliasTaken:
+            known = await self._directory.find(alias)
+            if known is None or not await self._is_left_over(known):
+                raise RoomInUse(f"{alias} stands for another room already.") from None
+            await self._directory.remove(alias, known.room_id)
+            await self._directory.add(alias, room_id, creator)
+
+    async def _is_left_over(self, alias: Alias) -> bool:
+        """Whether a name was taken for a room that never came to be, as when the server stopped
+        between the two.
+        """
+        if self._clock.now_ms() - alias.created_ms < _FOUNDING_MS_MAX:
+            return False
+        return not await self._is_taken(alias.room_id)
 
     def _new_room_id(self, version: RoomVersion, create: Draft, now_ms: int) -> RoomId:
         if not version.room_id_is_create_hash:
@@ -159,6 +238,8 @@ class Rooms:
             raise ForeignUser()
         if not await self._accounts.is_active(user_id):
             raise NoSuchUser()
+        if await blocks_invites(self._accounts, user_id):
+            raise InviteBlocked()
 
     # -- sending -------------------------------------------------------------------------------
 
@@ -219,6 +300,11 @@ class Rooms:
         if type_ == _MEMBER and state_key == sender:
             return await self._set_own_membership(room_id, draft)
         room = await self._room_for_writing(room_id, sender)
+        if (type_, state_key) == CANONICAL_ALIAS:
+            await self.memory.fill(room, [CANONICAL_ALIAS])
+            shown = room.current(*CANONICAL_ALIAS)
+            before = shown.content if shown else None
+            await check_canonical_alias(self._directory, room_id, content, before)
         event = await self._append(room, draft)
         if type_ == _MEMBER:
             await self._projector.wait_for(room.stream, event.position)
@@ -265,6 +351,26 @@ class Rooms:
         except Forbidden:
             if mine is None:
                 raise CannotJoin() from None
+            raise
+        try:
+            await carry_over(self.memory, self._accounts, user_id, room_id)
+        except Refusal as refusal:
+            # Their account data are full: they are in the room all the same.
+            _log.info("settings not carried over", why=refusal.message)
+
+    async def knock(self, user_id: UserId, room_id: RoomId, *, reason: str | None = None) -> None:
+        """Asks to be let in. Who is in already, or may come in anyway, is told so."""
+        room = await self.memory.get(room_id)
+        if room is None:
+            raise CannotKnock()
+        mine = await self._membership(room, user_id)
+        profile = await self._accounts.profile_of(user_id)
+        content = member_content("knock", profile, reason=reason)
+        try:
+            await self._change_membership(room, user_id, user_id, content)
+        except Forbidden:
+            if mine is None:
+                raise CannotKnock() from None
             raise
 
     async def invite(

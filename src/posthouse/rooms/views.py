@@ -25,12 +25,13 @@ from posthouse.matrix import (
     Membership,
     RoomId,
     UserId,
+    clip,
 )
 from posthouse.rooms.errors import NoSuchEvent, NoSuchState, NotInRoom, UnreadableToken
 from posthouse.rooms.history import Page, Walk, page_of, passes
 from posthouse.rooms.memory import RoomMemory
 from posthouse.rooms.model import Event
-from posthouse.rooms.reading import Reading, Sight, as_seen
+from posthouse.rooms.reading import Reading, Sight, Span, as_seen
 from posthouse.rooms.room import Room
 from posthouse.rooms.wire import render, room_field
 from posthouse.std.clock import Clock
@@ -176,6 +177,24 @@ class RoomViews:
         pointers = await self._reading.pointers(self._user_streams.reader(), user_id)
         return [pointer.room_id for pointer in pointers if pointer.membership == Membership.JOIN]
 
+    async def mutual_rooms(
+        self, user_id: UserId, other: UserId, *, after: str, limit: int
+    ) -> tuple[list[RoomId], int]:
+        """The rooms that both are in, in the order of their ids: those after an id, and how many
+        there are in all.
+        """
+        shared = sorted(set(await self.joined_rooms(user_id)) & set(await self.joined_rooms(other)))
+        return [room_id for room_id in shared if room_id > after][:limit], len(shared)
+
+    async def check_knows_state_now(self, user_id: UserId, room_id: RoomId) -> None:
+        """Raises NotInRoom for who isn't in the room, unless the world may read it."""
+        view = await self._view(user_id, room_id)
+        if (
+            view.sight.membership_at(view.head) != Membership.JOIN
+            and view.sight.visibility_at(view.head) is not HistoryVisibility.WORLD_READABLE
+        ):
+            raise NotInRoom()
+
     # -- history -------------------------------------------------------------------------------
 
     async def messages(self, caller: Caller, room_id: RoomId, wish: PageWish) -> bytes:
@@ -219,6 +238,35 @@ class RoomViews:
         view, event = await self._seen_event(caller, room_id, event_id)
         await self._reading.dress([(view.room, [event])])
         return self._render(view, caller, event)
+
+    async def event_at_time(
+        self, caller: Caller, room_id: RoomId, ts: int, *, backwards: bool
+    ) -> tuple[EventId, int]:
+        """The nearest event that the person sees, at a time or on one side of it, and its time.
+        Raises NoSuchEvent where there is none.
+        """
+        view = await self._view(caller.user_id, room_id)
+        if not view.sight.ranges:
+            raise NotInRoom()
+        # Events of the very time count for both ways, and backwards the last of them.
+        sought = ts + 1 if backwards else ts
+        at = await self._reading.first_at_time(view.room, sought, view.head)
+        first, last = (0, at - 1) if backwards else (at, view.head)
+        stretches = clip(view.sight.ranges, first, last)
+        for stretch in reversed(stretches) if backwards else stretches:
+            span = Span(view.room, stretch.first - 1, stretch.last)
+            for event in await self._reading.stretch(span, 1, backwards=backwards):
+                return event.event_id, event.ts
+        raise NoSuchEvent()
+
+    async def check_sees_as_member(
+        self, caller: Caller, room_id: RoomId, event_id: EventId
+    ) -> UserId:
+        """Who sent an event; raises NoSuchEvent unless the caller is in the room and sees it."""
+        view, event = await self._seen_event(caller, room_id, event_id)
+        if view.sight.membership_at(view.head) != Membership.JOIN:
+            raise NoSuchEvent()
+        return event.sender
 
     async def context(
         self,

@@ -25,6 +25,7 @@ from posthouse.rooms import (
     Span,
     TypingNotices,
     as_seen,
+    blocks_invites,
     names_its_room,
     render,
     render_stripped,
@@ -178,8 +179,9 @@ class Assembler:
         rooms = await self._render_rooms(
             joined, caller, start, wanted, sections, data, state_after, now_ms
         )
-        if chosen.invites:
-            rooms |= await self._render_invites(chosen.invites, caller.user_id, cut)
+        invites = await self._welcome(caller.user_id, chosen.invites)
+        if invites:
+            rooms |= await self._render_invites(invites, caller.user_id, cut)
         if rooms:
             parts.append(
                 b',"rooms":{%s}'
@@ -203,6 +205,15 @@ class Assembler:
         has_news = len(parts) > 1
         parts += (b",", counts.fragment, b"}")
         return Answer(b"".join(parts), has_news, bool(messages))
+
+    async def _welcome(
+        self, user_id: UserId, invites: Sequence[tuple[Room, str]]
+    ) -> Sequence[tuple[Room, str]]:
+        """Those of the invites and knocks that the person wants to hear of."""
+        is_invited = any(membership == "invite" for _, membership in invites)
+        if not is_invited or not await blocks_invites(self._accounts, user_id):
+            return invites
+        return [told for told in invites if told[1] != "invite"]
 
     # -- which rooms ---------------------------------------------------------------------------
 

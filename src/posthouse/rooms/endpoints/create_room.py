@@ -1,6 +1,6 @@
 """POST /_matrix/client/v3/createRoom
 
-A new room with its first events and invites, all of them or nothing.
+A new room with its name, its first events and invites, all of them or nothing.
 https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
 """
 
@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from posthouse.http import Caller, Limit, post
 from posthouse.matrix import RoomId, UserId, parse_user_id
 from posthouse.rooms.creation import StateGiven, Wish
-from posthouse.rooms.errors import NoAliasesYet, NoThirdPartyInvites
+from posthouse.rooms.errors import NoThirdPartyInvites
 from posthouse.rooms.service import Rooms
 
 
@@ -38,8 +38,6 @@ class Response(Struct, frozen=True):
 async def create_room(rooms: Rooms, caller: Caller, request: Request) -> Response:
     if request.invite_3pid:
         raise NoThirdPartyInvites()
-    if request.room_alias_name is not None:
-        raise NoAliasesYet()
     default = "public_chat" if request.visibility == "public" else "private_chat"
     wish = Wish(
         preset=request.preset or default,
@@ -50,5 +48,7 @@ async def create_room(rooms: Rooms, caller: Caller, request: Request) -> Respons
         initial_state=request.initial_state,
         creation_content=request.creation_content,
         power_levels=request.power_level_content_override,
+        alias_name=request.room_alias_name or None,
+        is_published=request.visibility == "public",
     )
     return Response(await rooms.create(caller.user_id, wish, request.room_version))

@@ -1,0 +1,29 @@
+"""POST /_matrix/client/v3/knock/{roomIdOrAlias}
+
+Asks to be let into a room. `via` and `server_name` are taken and not needed: there is one server.
+https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3knockroomidoralias
+"""
+
+from msgspec import Struct
+
+from posthouse.http import Caller, Limit, post
+from posthouse.matrix import RoomId
+from posthouse.rooms.model import Reason
+from posthouse.rooms.naming import RoomNames
+from posthouse.rooms.service import Rooms
+
+
+class Request(Struct, frozen=True):
+    room_id_or_alias: str
+    reason: Reason = None
+
+
+class Response(Struct, frozen=True):
+    room_id: RoomId
+
+
+@post("/_matrix/client/v3/knock/{room_id_or_alias}", Limit.MEMBERSHIP)
+async def knock_room(rooms: Rooms, names: RoomNames, caller: Caller, request: Request) -> Response:
+    room_id = await names.room_named(request.room_id_or_alias)
+    await rooms.knock(caller.user_id, room_id, reason=request.reason)
+    return Response(room_id)
