@@ -19,6 +19,9 @@ from yarl import URL
 
 from posthouse.app.routes import handlers
 from posthouse.http import Handler, routes_of
+from tests.devices.test_dehydrated_devices import PATH as DEHYDRATED
+from tests.devices.test_dehydrated_devices import asleep, upload
+from tests.devices.test_key_backup import ALGORITHM, AUTH, SESSION, begins, key, puts
 from tests.world import PASSWORD, V3, Device, Person, World
 
 Json = dict[str, Any]
@@ -85,7 +88,8 @@ class Scene:
             return answer.status, (await answer.read()).decode(errors="replace")
 
     def path(self, template: str, **other: str) -> str:
-        values = {**self.values, "txn_id": f"t{next(_numbers)}", **other}
+        values = {**self.values, "txn_id": f"t{next(_numbers)}"}
+        values |= {name: self.values.get(value, value) for name, value in other.items()}
         return template.format(**{name: quote(value, safe="") for name, value in values.items()})
 
     async def picture(self) -> list[object]:
@@ -99,6 +103,11 @@ class Scene:
             await ada.ask("GET", f"{user}/account_data/x.secret"),
             await ada.ask("GET", f"{user}/rooms/{quote(self.room)}/account_data/x.secret"),
             await ada.ask("GET", f"{V3}/devices"),
+            await ada.ask("GET", f"{V3}/room_keys/version"),
+            await ada.ask("GET", f"{V3}/room_keys/keys", version=self.values["version"]),
+            await ada.ask("GET", DEHYDRATED),
+            await ada.ask("GET", f"{V3}/pushers"),
+            await ada.ask("GET", f"{room}/aliases"),
             await ada.ask("GET", f"{V3}/profile/{quote(ada.user_id)}"),
         ]
         return [_without_times(answer) for answer in asked]
@@ -127,9 +136,11 @@ class Case:
     """Passers who may do just that."""
     tells: frozenset[str] = frozenset()
     """Secrets that this endpoint is meant to tell."""
+    hers: bool = False
+    """Done with success by Ada, who has what it needs; else by somebody new."""
     status: int = 200
     values: Mapping[str, str] = field(default_factory=dict)
-    """What stands in the path in place of the scene's values."""
+    """What stands in the path in place of the scene's values: a word, or another of the values."""
 
 
 def public(**how: Any) -> Case:
@@ -150,6 +161,22 @@ def _user(name: str) -> Callable[[Scene], Json]:
 
 def _fixed(**body: Any) -> Callable[[Scene], Json]:
     return lambda _: body
+
+
+def _version(scene: Scene) -> Mapping[str, str]:
+    return {"version": scene.values["version"]}
+
+
+def _pusher(_: Scene) -> Json:
+    return {
+        "app_id": "org.example",
+        "pushkey": "secret-pushkey",
+        "kind": "http",
+        "app_display_name": "Example",
+        "device_display_name": "Phone",
+        "lang": "en",
+        "data": {"url": "https://push.example/_matrix/push/v1/notify"},
+    }
 
 
 FORMER: Final = frozenset({"former"})
@@ -179,6 +206,10 @@ CASES: Final[Mapping[str, Case]] = {
         }
     ),
     "refresh": public(body=lambda scene: {"refresh_token": scene.refresh_token}),
+    "get_version": public(),
+    "get_wellknown_server": public(),
+    "exchange_open_id_token": public(query=lambda _: {"access_token": "guess"}, status=401),
+    "get_public_rooms": public(),
     "get_user_profile": public(),
     "get_profile_field": public(values={"key_name": "displayname"}),
     # -- one's own account -------------------------------------------------------------------------
@@ -195,6 +226,19 @@ CASES: Final[Mapping[str, Case]] = {
     "get_joined_rooms": own(),
     "create_room": own(),
     "sync": own(shows="secret-message"),
+    "query_public_rooms": own(),
+    "get_turn_server": own(),
+    "get_protocols": own(),
+    "get_protocol_metadata": own(values={"protocol": "irc"}, status=404),
+    "query_location_by_alias": own(query=lambda _: {"alias": "#a:localhost"}, status=404),
+    "query_location_by_protocol": own(values={"protocol": "irc"}, status=404),
+    "query_user_by_id": own(query=lambda _: {"userid": "@a:localhost"}, status=404),
+    "query_user_by_protocol": own(values={"protocol": "irc"}, status=404),
+    "get_pushers": own(shows="secret-pushkey"),
+    "post_pusher": own(body=lambda scene: {**_pusher(scene), "pushkey": "another"}),
+    "get_mutual_rooms": own(
+        query=lambda scene: {"user_id": scene.devices["gus"].user_id}, hers=True
+    ),
     # -- one's own things, named in the path -----------------------------------------------------
     "define_filter": theirs(body=_fixed(room={})),
     "get_filter": theirs(shows="secret-filter"),
@@ -206,6 +250,32 @@ CASES: Final[Mapping[str, Case]] = {
     "delete_profile_field": theirs(values={"key_name": "displayname"}),
     "get_device": theirs(shows="secret-device"),
     "update_device": theirs(body=_fixed(display_name="secret-device")),
+    "get_who_is": theirs(),
+    "request_open_id_token": theirs(),
+    # -- keys for one's next device --------------------------------------------------------------
+    "post_room_keys_version": own(body=_fixed(algorithm=ALGORITHM, auth_data=AUTH)),
+    "get_room_keys_version_current": own(shows="secret-auth"),
+    "get_room_keys_version": own(hers=True),
+    "put_room_keys_version": own(
+        body=_fixed(algorithm=ALGORITHM, auth_data={**AUTH, "note": "secret-auth"}),
+        values={"version_id": "version"},
+        hers=True,
+    ),
+    "delete_room_keys_version": own(hers=True),
+    "get_room_keys": own(query=_version, shows="secret-key"),
+    "get_room_keys_by_room_id": own(query=_version, shows="secret-key"),
+    "get_room_key_by_session_id": own(query=_version, shows="secret-key"),
+    "put_room_keys": own(query=_version, body=_fixed(rooms={}), hers=True),
+    "put_room_keys_by_room_id": own(query=_version, body=_fixed(sessions={}), hers=True),
+    "put_room_key_by_session_id": own(query=_version, body=lambda _: key("secret-key"), hers=True),
+    "delete_room_keys": own(query=_version, hers=True),
+    "delete_room_keys_by_room_id": own(query=_version, hers=True),
+    "delete_room_key_by_session_id": own(query=_version, hers=True),
+    "get_dehydrated_device": own(hers=True),
+    "put_dehydrated_device": own(body=lambda scene: upload(scene.ada.user_id), hers=True),
+    "delete_dehydrated_device": own(hers=True),
+    "get_dehydrated_device_events": own(values={"device_id": asleep()}, hers=True),
+    "post_dehydrated_device_events": own(values={"device_id": asleep()}, hers=True),
     # -- keys and letters ------------------------------------------------------------------------
     "upload_keys": own(body=_fixed()),
     "query_keys": own(
@@ -229,6 +299,14 @@ CASES: Final[Mapping[str, Case]] = {
     "get_config": own(),
     "get_config_authed": own(),
     "upload_content": own(body=lambda _: b"a file"),
+    "create_content": own(),
+    "upload_content_to_mxc": theirs(
+        body=lambda _: b"secret-file", values={"media_id": "announced"}
+    ),
+    "get_content_thumbnail": own(query=lambda _: {"width": "32", "height": "32"}, status=400),
+    "get_content_thumbnail_authed": own(
+        query=lambda _: {"width": "32", "height": "32"}, status=400
+    ),
     "get_content": own(tells=frozenset({"secret-file"}), shows="secret-file"),
     "get_content_authed": own(tells=frozenset({"secret-file"}), shows="secret-file"),
     "get_content_override_name": own(tells=frozenset({"secret-file"}), shows="secret-file"),
@@ -243,12 +321,28 @@ CASES: Final[Mapping[str, Case]] = {
     "get_joined_members_by_room": theirs(shows="gus"),
     "get_one_room_event": theirs(shows="secret-message"),
     "get_event_context": theirs(shows="secret-message"),
+    "get_event_by_timestamp": theirs(query=lambda _: {"dir": "f", "ts": "0"}, also=FORMER),
+    "get_local_aliases": theirs(shows="secret-alias"),
+    "get_room_summary": theirs(shows="A quiet room", but=INVITED),
+    "get_space_hierarchy": theirs(shows="A quiet room", but=INVITED),
+    "get_room_visibility_on_directory": public(),
+    "get_room_id_by_alias": public(),
     # -- a room: what is done in it ----------------------------------------------------------------
     "send_message": theirs(
         body=_fixed(body="secret-word", msgtype="m.text"), values={"event_type": "m.room.message"}
     ),
     "set_room_state_with_key": theirs(body=_fixed(topic="secret-topic"), values=TOPIC),
     "redact_event": theirs(),
+    "set_room_alias": theirs(
+        body=lambda scene: {"room_id": scene.room}, values={"room_alias": "#secret-other:localhost"}
+    ),
+    "delete_room_alias": theirs(),
+    "set_room_visibility_on_directory": theirs(body=_fixed(visibility="public")),
+    "upgrade_room": theirs(body=_fixed(new_version="12")),
+    "report_event": theirs(body=_fixed(reason="secret-reason")),
+    "report_room": own(body=_fixed(reason="secret-reason")),
+    "report_user": own(body=_fixed(reason="secret-reason")),
+    "knock_room": own(values={"room_id_or_alias": "#door:localhost"}),
     "set_typing": theirs(body=_fixed(typing=True)),
     "invite_user": theirs(body=_user("guest")),
     "kick": theirs(body=_user("kicked")),
@@ -260,7 +354,12 @@ CASES: Final[Mapping[str, Case]] = {
     "forget_room": theirs(by="former", but=FORMER | INVITED),
 }
 
-LAST: Final = ("redact_event", "delete_profile_field", "ban", "unban")
+LAST: Final = (
+    *("redact_event", "delete_profile_field", "ban", "unban", "delete_dehydrated_device"),
+    *("delete_room_key_by_session_id", "delete_room_keys_by_room_id", "delete_room_keys"),
+    *("delete_room_keys_version", "delete_room_alias", "set_room_visibility_on_directory"),
+    "upgrade_room",
+)
 """Done with success after the others, which need what these take away."""
 
 
@@ -312,8 +411,16 @@ async def scene(world: World) -> Scene:
         },
     )
     assert status == 200, sign_in
+    version = await begins(phone, note="secret-auth")
+    await puts(phone, version, {room: {SESSION: key("secret-key")}})
+    await phone.ask("PUT", DEHYDRATED, upload(ada.user_id))
+    announced = await phone.ask("POST", "/_matrix/media/v1/create")
+    alias = f"{V3}/directory/room/{quote('#secret-alias:localhost')}"
+    await phone.ask("PUT", alias, {"room_id": room})
+    rule = {"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": "knock"}}
+    await phone.creates(room_alias_name="door", initial_state=[rule])
     await world.services.settled()
-    return Scene(
+    scene = Scene(
         world,
         ada,
         room,
@@ -330,9 +437,19 @@ async def scene(world: World) -> Scene:
             "server_name": "localhost",
             "media_id": media["content_uri"].rpartition("/")[2],
             "file_name": "file.txt",
+            "version": version,
+            "session_id": SESSION,
+            "announced": announced["content_uri"].rpartition("/")[2],
+            "room_alias": "#secret-alias:localhost",
         },
         sign_in["refresh_token"],
     )
+    await phone.ask("POST", f"{V3}/pushers/set", _pusher(scene))
+    return scene
+
+
+def _turn(name: str) -> int:
+    return LAST.index(name) if name in LAST else -1
 
 
 def _served() -> list[tuple[str, Handler]]:
@@ -394,11 +511,11 @@ async def test_the_same_requests_succeed_for_whom_they_are(scene: Scene) -> None
     """So that each refusal, and each secret that wasn't told, could have been otherwise."""
     failed: list[str] = []
 
-    for name, handler in sorted(_served(), key=lambda each: each[0] in LAST):
+    for name, handler in sorted(_served(), key=lambda each: _turn(each[0])):
         case = CASES[name]
         for route in routes_of(handler):
             device = scene.ada.phone if case.by == "ada" else scene.devices.get(case.by)
-            if case.kind == "self" and case.shows is None:
+            if case.kind == "self" and case.shows is None and not case.hers:
                 device = (await scene.world.person(f"someone{next(_numbers)}")).phone
             path = scene.path(route.path, **case.values)
             status, text = await scene.asks(device, route.method, path, case)

@@ -317,22 +317,6 @@ _STATES: Final = Dialects(
     """,
 )
 
-_STATES_OF_TYPES: Final = Dialects(
-    sqlite=f"""
-        SELECT {_COLUMNS} FROM json_each($1) r
-        JOIN json_each($2) t
-        JOIN current_state s ON s.room = r.value AND s.type = t.value AND s.state_key = ''
-        JOIN events e ON e.room = s.room AND e.position = s.position
-        ORDER BY e.position
-    """,
-    postgresql=f"""
-        SELECT {_COLUMNS} FROM current_state s
-        JOIN events e ON e.room = s.room AND e.position = s.position
-        WHERE s.room = ANY($1::bigint[]) AND s.type = ANY($2::text[]) AND s.state_key = ''
-        ORDER BY e.position
-    """,
-)
-
 _CURRENT_OF_TYPE: Final = f"""
     SELECT {_COLUMNS} FROM current_state s
     JOIN events e ON e.room = s.room AND e.position = s.position
@@ -799,12 +783,6 @@ async def current_states(reader: Reader, keys: Sequence[int], *, members: bool) 
     """The current state of several rooms, with or without their members."""
     rows = await reader.fetch_all(_STATES, list(keys), int(members))
     return await _events_of_many(rows)
-
-
-async def states_of_types(reader: Reader, keys: Sequence[int], types: Sequence[str]) -> list[Event]:
-    """The current state events of these types of several rooms, with the empty state key."""
-    rows = await reader.fetch_all(_STATES_OF_TYPES, list(keys), list(types))
-    return [event_of_row(row) for row in rows]
 
 
 async def current_of_type(reader: Reader, room: int, type_: str, limit: int) -> list[Event]:
