@@ -128,11 +128,9 @@ def test_no_request_of_many_brings_out_a_mistake(
 
 
 @pytest.mark.long
-def test_no_request_brings_out_a_mistake_on_postgresql(
+def test_no_request_brings_out_a_mistake_in_one_server_asked_everything(
     place: Place, session: requests.Session
 ) -> None:
-    if place.engine == "sqlite":
-        pytest.skip("the embedded engine is asked above, operation by operation")
     with running_server(place.data, storage_url=place.settings.url, settings=CHEAP) as process:
         for operation in OPERATIONS:
             _try(process, session, operation, GenerationMode.POSITIVE, examples=20)
